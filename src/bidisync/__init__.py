@@ -1,0 +1,1 @@
+"""Two-way sync of records between two systems that both are edited."""

@@ -1,0 +1,1 @@
+"""Parties kept in step between EspoCRM and Advoware."""

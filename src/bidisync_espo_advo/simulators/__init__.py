@@ -1,0 +1,1 @@
+"""EspoCRM and Advoware as local servers, to try a sync against."""
