@@ -1,0 +1,43 @@
+"""What an observer is told: frozen values without any value of a record."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from bidisync.model import LinkState, Ref, Side, Verb
+
+
+@attrs.frozen
+class Wrote:
+    """A write was acknowledged."""
+
+    link_id: str
+    side: Side
+    verb: Verb
+    fields: tuple[str, ...]
+
+
+@attrs.frozen
+class Examined:
+    """A record was dealt with: how it stands now."""
+
+    ref: Ref
+    link_id: str
+    state: LinkState
+    reason: str = ""
+
+
+@attrs.frozen
+class Failed:
+    """A record could not be dealt with; ``reason`` is the error's code."""
+
+    ref: Ref
+    link_id: str
+    reason: str
+    attempt: int
+    next_at: float
+
+
+Event: TypeAlias = "Wrote | Examined | Failed"

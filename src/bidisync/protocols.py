@@ -1,0 +1,252 @@
+"""What can be exchanged: strategies (pure, callables) and parts with I/O.
+
+Each protocol names what its callers rely on and what an implementation must not do;
+``bidisync.testing`` has a ``check_*`` for each, which says so with assertions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from bidisync.events import Event
+from bidisync.model import (
+    Capabilities,
+    Change,
+    Conflict,
+    Created,
+    Fields,
+    Notes,
+    Page,
+    Plan,
+    Ref,
+    Resolution,
+    Side,
+    Snapshot,
+    Value,
+)
+from bidisync.state import Intent, Journaled, Known, Link, Shadow
+
+
+class ChangeDetector(Protocol):
+    """Tells what moved on one side since the shadow was taken; ``None`` where it can't tell.
+
+    Pure. Must not call a difference in spelling a change, nor a field that was not
+    delivered; must not miss a change that it was given the values to see.
+    """
+
+    def __call__(self, shadow: Shadow, snapshot: Snapshot) -> Change | None: ...
+
+
+class ConflictStrategy(Protocol):
+    """Settles fields that both sides changed differently, or leaves them to a person.
+
+    Pure and stable: asked again with its own answer on one side, it answers the same, for
+    a crash between two writes is healed by asking again. It is never asked about a field
+    that only one side changed. Must not answer for fields that it was not asked about.
+    """
+
+    def __call__(self, conflict: Conflict) -> Resolution: ...
+
+
+class Mapper(Protocol):
+    """Translates between a system's own record and the shared one, as a lens.
+
+    ``get`` after ``put`` gives what was put; ``put`` of what ``get`` gave changes nothing.
+    A value without a form on the other side is ``Unmappable``.
+    """
+
+    def get(self, native: Mapping[str, object]) -> Fields:
+        """The record's fields; ``ABSENT`` where the native record lacks them."""
+        ...
+
+    def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
+        """The native fields that these changes touch, and no other; ``native`` is empty at a create."""
+        ...
+
+
+class Guard(Protocol):
+    """Looks at a plan before anything is sent; a reason holds it, ``None`` lets it go. Pure."""
+
+    def __call__(self, link: Link, plan: Plan) -> str | None: ...
+
+
+class Replica(Protocol):
+    """One side's collection of records.
+
+    Errors are those of ``bidisync.errors``, translated here. A replica never repeats a
+    write by itself, never writes a field that it was not given, and keeps what it does not
+    know.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this replica guarantees."""
+        ...
+
+    async def get(self, id: str) -> Snapshot:
+        """The record now. ``gone`` only where the system says by id that it does not exist."""
+        ...
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Those of the records that a bulk read finds, as rows; a missing one proves nothing."""
+        ...
+
+    def list(self, since: str | None = None) -> AsyncIterator[Page]:
+        """All records page by page, or those changed since a cursor, if it can."""
+        ...
+
+    async def create(
+        self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
+    ) -> Created:
+        """Make a record, once. ``Duplicate`` where the system knows such a record already."""
+        ...
+
+    async def update(
+        self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        """Change only these fields, against the version seen (``Stale`` if it is outdated).
+
+        The record as it is now if the reply proves it, else ``None``: read it back then.
+        """
+        ...
+
+    async def delete(self, seen: Snapshot) -> None:
+        """Delete the record. ``Rejected`` where the system does not allow it."""
+        ...
+
+    async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
+        """The records whose notes name this id of the other side; empty without notes."""
+        ...
+
+    async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
+        """Records that may be the one which this create made."""
+        ...
+
+
+class StateStore(Protocol):
+    """Keeps links, journal, index and cursors: transactional, durable when a call returns.
+
+    ``save`` refuses (``Contended``) a link whose revision is not the stored one, and one
+    whose record already belongs to another link. Concurrent calls may share one commit.
+    """
+
+    async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
+        """The links of those records that have one."""
+        ...
+
+    def links(self) -> AsyncIterator[Sequence[Link]]:
+        """All links, in groups, in a stable order; those made meanwhile may be missing."""
+        ...
+
+    async def save(
+        self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()
+    ) -> Link:
+        """Store the link, its journal lines, and the end of the links it absorbs, in one commit.
+
+        The stored link comes back with its new revision.
+        """
+        ...
+
+    async def fence(self, link: Link) -> int:
+        """The fence that is stored now; another than the link's means: somebody took over."""
+        ...
+
+    async def open_intents(self) -> Sequence[Link]:
+        """Links with an intent that nobody has finished."""
+        ...
+
+    async def count(self) -> Mapping[str, int]:
+        """How many links there are in each state (the values of ``LinkState``)."""
+        ...
+
+    async def learn(self, known: Sequence[Known]) -> None:
+        """Put records into the index of their side, in place of what it held of them."""
+        ...
+
+    async def forget(self, refs: Sequence[Ref]) -> None:
+        """Take records out of the index."""
+        ...
+
+    async def matches(self, side: Side, keys: Mapping[str, str]) -> Sequence[Known]:
+        """The records of that side which share one of these keys."""
+        ...
+
+    async def journal(self, link_id: str) -> Sequence[Journaled]:
+        """The journal of a link, oldest first."""
+        ...
+
+    async def get_mark(self, name: str) -> str | None:
+        """A small durable value by its name: a cursor, a date, a salt."""
+        ...
+
+    async def set_mark(self, name: str, value: str | None) -> None:
+        """Set or remove it."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back; what was acknowledged stays."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to work on one key for a while."""
+
+    def remaining(self) -> float:
+        """Seconds until it ends, by the monotonic clock; never more than is certain."""
+        ...
+
+    async def renew(self) -> None:
+        """Make it last its full time again; ``Contended`` if it was lost."""
+        ...
+
+
+class LockProvider(Protocol):
+    """Hands out leases so that two workers do not do the same work at once.
+
+    An optimisation: correctness comes from versions, revisions and intents. A lease ends by
+    itself; only its owner can release it. Must not hand out a key twice while its lease
+    lasts.
+    """
+
+    @property
+    def lease_s(self) -> float:
+        """How long a lease lasts without renewal."""
+        ...
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[Lease]:
+        """Hold the key; ``Contended`` if somebody else does, ``Unavailable`` if nobody can tell."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that a simulation can be its own."""
+
+    def now(self) -> float:
+        """Seconds since 1970 in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness, so that a run can be repeated exactly."""
+
+    def fraction(self) -> float:
+        """Evenly spread in [0, 1)."""
+        ...
+
+    def token(self) -> str:
+        """A string that nobody else has: at least 128 random bits."""
+        ...
+
+
+Observer: TypeAlias = Callable[[Event], None]
+"""Told what happened, as one frozen event; must return at once and not raise."""

@@ -1,0 +1,238 @@
+"""What is remembered of a pair of records, and its form at rest.
+
+A ``Link`` is one immutable value. A store keeps it under a ``revision``: whoever saves must
+name the revision it read, so a late writer is refused. ``fence`` rises with every intent;
+it is checked again before each remote write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+
+from bidisync.model import (
+    ABSENT,
+    Fields,
+    LinkState,
+    Notes,
+    Ref,
+    Review,
+    ReviewKind,
+    Seen,
+    Side,
+    Snapshot,
+    Value,
+    Verb,
+)
+
+SCHEMA = 1
+"""Number of the form at rest; a newer one is refused, an older one is migrated."""
+
+
+@attrs.frozen
+class Shadow:
+    """One side as it was last read back from it or acknowledged by it."""
+
+    fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
+    version: str | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Shadow:
+        """What to remember of a snapshot."""
+        return cls(fields=dict(snapshot.fields), version=snapshot.version)
+
+
+@attrs.frozen
+class Agreement:
+    """A field's value on each side when both last agreed; the spellings may differ."""
+
+    left: Seen = attrs.field(repr=False)
+    right: Seen = attrs.field(repr=False)
+
+    def on(self, side: Side) -> Seen:
+        """That side's spelling."""
+        return self.left if side is Side.LEFT else self.right
+
+
+@attrs.frozen
+class Intent:
+    """What is about to be written, durable before it is sent; its payload never changes.
+
+    ``not_before`` is when somebody else than the writer may write: the writer's lease and
+    its last request are certainly over then.
+    """
+
+    verb: Verb
+    side: Side
+    payload: Mapping[str, Value] = attrs.field(repr=lambda fields: f"<{', '.join(fields)}>")
+    sent_at: float
+    not_before: float
+    watermark: str | None = None  # the newest record known on that side before sending
+    unconfirmed: bool = False  # the reply was lost: look before sending again
+    despite_duplicates: bool = False
+
+
+@attrs.frozen
+class Attempts:
+    """Failed tries since the last success or change."""
+
+    count: int = 0
+    next_at: float = 0.0
+    reason: str = ""
+    dead: bool = False
+
+
+@attrs.frozen
+class Link:
+    """Two ids that are one record, and everything remembered of them.
+
+    ``settled`` says that the last decision left nothing to do for the shadows as they are,
+    so equal snapshots need no second look.
+    """
+
+    origin: Ref
+    left_id: str | None = None
+    right_id: str | None = None
+    base: Mapping[str, Agreement] = attrs.field(factory=dict, repr=lambda base: f"<{len(base)} fields>")
+    left_shadow: Shadow | None = None
+    right_shadow: Shadow | None = None
+    intent: Intent | None = None
+    reviews: tuple[Review, ...] = ()
+    attempts: Attempts = Attempts()
+    shown: Notes | None = None  # the notes that were last written
+    settled: bool = False
+    tombstoned: bool = False
+    fence: int = 0
+    revision: int = 0  # 0: not stored yet
+
+    @classmethod
+    def begin(cls, origin: Ref) -> Link:
+        """A link that knows only the record it began with."""
+        return cls(origin=origin).with_id(origin.side, origin.id)
+
+    @property
+    def id(self) -> str:
+        """The link's name: the reference it began with."""
+        return str(self.origin)
+
+    def on(self, side: Side) -> str | None:
+        """The record's id on that side."""
+        return self.left_id if side is Side.LEFT else self.right_id
+
+    def shadow(self, side: Side) -> Shadow | None:
+        """What is remembered of that side."""
+        return self.left_shadow if side is Side.LEFT else self.right_shadow
+
+    def with_id(self, side: Side, id: str | None) -> Link:
+        """The same link with that side's record."""
+        return attrs.evolve(self, left_id=id) if side is Side.LEFT else attrs.evolve(self, right_id=id)
+
+    def with_shadow(self, side: Side, shadow: Shadow | None) -> Link:
+        """The same link after a look at that side."""
+        if side is Side.LEFT:
+            return attrs.evolve(self, left_shadow=shadow)
+        return attrs.evolve(self, right_shadow=shadow)
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """The records of the link that are known."""
+        return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)
+
+    @property
+    def state(self) -> LinkState:
+        """What a person is shown: the worst that holds."""
+        kinds = {review.kind for review in self.reviews}
+        if self.tombstoned:
+            return LinkState.TOMBSTONED
+        if ReviewKind.GONE in kinds:
+            return LinkState.GONE
+        if self.attempts.dead:
+            return LinkState.DEAD
+        if ReviewKind.IDENTITY in kinds:
+            return LinkState.REVIEW
+        if ReviewKind.CONFLICT in kinds:
+            return LinkState.CONFLICT
+        if ReviewKind.BLOCKED in kinds:
+            return LinkState.BLOCKED
+        if ReviewKind.READ_ONLY in kinds:
+            return LinkState.REVIEW
+        if self.intent is not None and self.intent.verb is Verb.CREATE:
+            return LinkState.CREATING
+        if self.attempts.count:
+            return LinkState.RETRY
+        return LinkState.IN_SYNC if self.settled else LinkState.RETRY
+
+
+@attrs.frozen
+class Journaled:
+    """A line of the journal: a value that a write overwrote, kept before the write was sent."""
+
+    link_id: str
+    at: float
+    side: Side
+    field: str
+    row: str
+    policy: str
+    lost: Seen = attrs.field(repr=False)
+    kept: Seen = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Known:
+    """An entry of the index of one side: which keyed hashes a record answers to."""
+
+    ref: Ref
+    keys: Mapping[str, str] = attrs.field(repr=lambda keys: f"<{', '.join(keys)}>")
+
+
+_ABSENT_AT_REST = {"absent": True}
+_T = TypeVar("_T")
+
+
+def _seen_to_rest(value: object) -> object:
+    if value is ABSENT:
+        return _ABSENT_AT_REST
+    return [_seen_to_rest(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _seen_from_rest(value: object, _type: object = None) -> Seen:
+    return ABSENT if value == _ABSENT_AT_REST else _value_from_rest(value)
+
+
+def _value_from_rest(value: object, _type: object = None) -> Value:
+    if isinstance(value, list):
+        return tuple(_value_from_rest(item) for item in value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"a stored value has the type {type(value).__name__}")
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True)
+    converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
+    converter.register_unstructure_hook(Ref, str)
+    converter.register_structure_hook_func(lambda t: t == Seen, _seen_from_rest)
+    converter.register_structure_hook_func(lambda t: t == Value, _value_from_rest)
+    converter.register_unstructure_hook_func(lambda t: t in (Seen, Value), _seen_to_rest)
+    return converter
+
+
+_converter = _make_converter()
+
+
+def to_rest(value: attrs.AttrsInstance) -> str:
+    """A link, an intent or another value of this module as JSON text."""
+    return json.dumps(_converter.unstructure(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_rest(text: str, type_: type[_T]) -> _T:
+    """The value that ``to_rest`` made; anything else is a ``ValueError``."""
+    try:
+        document: Any = json.loads(text)
+        return _converter.structure(document, type_)
+    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"this is not a stored {type_.__name__}") from error
