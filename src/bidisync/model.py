@@ -256,6 +256,7 @@ class ReviewKind(enum.Enum):
     READ_ONLY = "read_only"  # freezes nothing: the target ignores this field
     IDENTITY = "identity"  # the record may be the same as another one
     GONE = "gone"  # one side was deleted
+    HELD = "held"  # a guard wants an approval first
 
 
 @attrs.frozen
@@ -280,17 +281,20 @@ class Plan:
     ``writes`` are in the order in which they are sent. ``agreed`` are the fields whose base
     moves although nothing is written. ``reviews`` replace the open ones of the link.
     ``losers`` are values that a write will overwrite although a person changed them.
+    ``ends`` says that the link is over: its records are deleted, or meant to be.
     """
 
     decisions: tuple[Decision, ...] = ()
     writes: tuple[Write, ...] = ()
     agreed: tuple[str, ...] = ()
     reviews: tuple[Review, ...] = ()
+    ends: bool = False
 
     @property
     def losers(self) -> tuple[Decision, ...]:
         """Decisions in which a changed value is overwritten: what the journal must keep."""
-        return tuple(d for d in self.decisions if d.writes and d.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT))
+        contested = (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.READ_ONLY)
+        return tuple(decision for decision in self.decisions if decision.writes and decision.row in contested)
 
     def write_to(self, side: Side) -> Write | None:
         """The write of that side, if there is one."""

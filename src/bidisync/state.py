@@ -158,6 +158,8 @@ class Link:
             return LinkState.CONFLICT
         if ReviewKind.BLOCKED in kinds:
             return LinkState.BLOCKED
+        if ReviewKind.HELD in kinds:
+            return LinkState.HELD
         if ReviewKind.READ_ONLY in kinds:
             return LinkState.REVIEW
         if self.intent is not None and self.intent.verb is Verb.CREATE:

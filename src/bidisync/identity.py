@@ -1,0 +1,81 @@
+"""Whether two records of different systems are the same one, without guessing.
+
+A record answers to *strong* keys (all parts present: together they name one person or one
+company) and to *weak* keys (a name: a hint at best). One strong hit that nothing
+contradicts is the same record. Several hits, a hit that already belongs to somebody, or a
+weak hit that no strong key contradicts is for a person to judge. Keys are kept as keyed
+hashes, so that an index of everybody holds nobody's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from bidisync.model import ABSENT, Defer, Fields, Ref, Seen
+from bidisync.state import Known
+
+COUNTERPART = "counterpart"
+"""The key under which a record is found that names the other side's id in its notes."""
+
+
+def plain(value: Seen) -> str:
+    """The default form for comparing: text without outer white space, case aside."""
+    return "" if value is ABSENT or value is None else str(value).strip().casefold()
+
+
+@attrs.frozen
+class Identity:
+    """Which fields together tell one record from another.
+
+    Every part of a strong key must be there; of a weak key only the first.
+    """
+
+    strong: tuple[tuple[str, ...], ...] = ()
+    weak: tuple[tuple[str, ...], ...] = ()
+    normal: Callable[[Seen], str] = plain
+
+    def keys(self, fields: Fields, secret: bytes, *, counterpart: str | None = None) -> dict[str, str]:
+        """The keyed hashes that a record answers to."""
+        found = {} if counterpart is None else {COUNTERPART: _hash(secret, COUNTERPART, (counterpart,))}
+        for kind, groups in (("strong", self.strong), ("weak", self.weak)):
+            for names in groups:
+                parts = tuple(self.normal(fields.get(name, ABSENT)) for name in names)
+                if parts[0] and (kind == "weak" or all(parts)):
+                    label = f"{kind}:{'+'.join(names)}"
+                    found[label] = _hash(secret, label, parts)
+        return found
+
+
+def _hash(secret: bytes, label: str, parts: tuple[str, ...]) -> str:
+    text = "\x1f".join((label, *parts))
+    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def judge(keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[[Ref], bool]) -> Ref | None | Defer:
+    """The one record that this one is, ``None`` for nobody's, or ``Defer`` where a person must say.
+
+    ``taken`` tells whether a candidate already belongs to another record.
+    """
+    strong = [known for known in candidates if _shares(keys, known, "strong:")]
+    if len(strong) == 1:
+        if taken(strong[0].ref):
+            return Defer("match_taken")
+        return Defer("match_contradicted") if _contradicts(keys, strong[0]) else strong[0].ref
+    if strong:
+        return Defer("match_several")
+    weak = [known for known in candidates if _shares(keys, known, "weak:") and not _contradicts(keys, known)]
+    return Defer("match_weak") if weak else None
+
+
+def _shares(keys: Mapping[str, str], known: Known, kind: str) -> bool:
+    return any(name.startswith(kind) and known.keys.get(name) == value for name, value in keys.items())
+
+
+def _contradicts(keys: Mapping[str, str], known: Known) -> bool:
+    return any(
+        name.startswith("strong:") and known.keys.get(name, value) != value for name, value in keys.items()
+    )
