@@ -1,1 +1,107 @@
-"""Two-way sync of records between two systems that both are edited."""
+"""Two-way sync of records between two systems that are both edited.
+
+Put a ``Parts`` together from two replicas, a policy, a state store and a lock provider, open
+an ``Engine`` over it, and call ``engine.sync(ref)`` whenever something may have changed; a
+``Sweep`` finds what nobody told you of.
+"""
+
+from bidisync.conflicts import Merge, Newest, Prefer, ask, prefer_left, prefer_right
+from bidisync.engine import Engine
+from bidisync.identity import Identity
+from bidisync.model import (
+    ABSENT,
+    Capabilities,
+    Change,
+    Conflict,
+    Created,
+    Decision,
+    Defer,
+    LinkState,
+    Notes,
+    Page,
+    Plan,
+    Ref,
+    Resolution,
+    Review,
+    Row,
+    Side,
+    Snapshot,
+    Value,
+    Versions,
+    Write,
+)
+from bidisync.outcome import Outcome, Tally
+from bidisync.parts import Limits, Parts
+from bidisync.protocols import (
+    Chance,
+    ChangeDetector,
+    Clock,
+    ConflictStrategy,
+    Guard,
+    Lease,
+    LockProvider,
+    Mapper,
+    Observer,
+    Replica,
+    StateStore,
+)
+from bidisync.reconcile import reconcile
+from bidisync.schema import Field, Group, Initial, OnDelete, Policy
+from bidisync.state import Link
+from bidisync.sweep import Sweep
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ABSENT",
+    "Capabilities",
+    "Chance",
+    "Change",
+    "ChangeDetector",
+    "Clock",
+    "Conflict",
+    "ConflictStrategy",
+    "Created",
+    "Decision",
+    "Defer",
+    "Engine",
+    "Field",
+    "Group",
+    "Guard",
+    "Identity",
+    "Initial",
+    "Lease",
+    "Limits",
+    "Link",
+    "LinkState",
+    "LockProvider",
+    "Mapper",
+    "Merge",
+    "Newest",
+    "Notes",
+    "Observer",
+    "OnDelete",
+    "Outcome",
+    "Page",
+    "Parts",
+    "Plan",
+    "Policy",
+    "Prefer",
+    "Ref",
+    "Replica",
+    "Resolution",
+    "Review",
+    "Row",
+    "Side",
+    "Snapshot",
+    "StateStore",
+    "Sweep",
+    "Tally",
+    "Value",
+    "Versions",
+    "Write",
+    "ask",
+    "prefer_left",
+    "prefer_right",
+    "reconcile",
+]

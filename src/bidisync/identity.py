@@ -60,19 +60,20 @@ def judge(keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[
 
     ``taken`` tells whether a candidate already belongs to another record.
     """
-    strong = [known for known in candidates if _shares(keys, known, "strong:")]
+    strong = [known for known in candidates if shares_strong(keys, known.keys)]
     if len(strong) == 1:
         if taken(strong[0].ref):
             return Defer("match_taken")
         return Defer("match_contradicted") if _contradicts(keys, strong[0]) else strong[0].ref
     if strong:
         return Defer("match_several")
-    weak = [known for known in candidates if _shares(keys, known, "weak:") and not _contradicts(keys, known)]
+    weak = [known for known in candidates if not _contradicts(keys, known)]
     return Defer("match_weak") if weak else None
 
 
-def _shares(keys: Mapping[str, str], known: Known, kind: str) -> bool:
-    return any(name.startswith(kind) and known.keys.get(name) == value for name, value in keys.items())
+def shares_strong(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Whether two records answer to the same strong key."""
+    return any(name.startswith("strong:") and others.get(name) == value for name, value in keys.items())
 
 
 def _contradicts(keys: Mapping[str, str], known: Known) -> bool:

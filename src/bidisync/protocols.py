@@ -85,6 +85,11 @@ class Replica(Protocol):
         """What this replica guarantees."""
         ...
 
+    @property
+    def newest(self) -> str | None:
+        """The newest record seen so far, in the replica's own words: a bound for ``find_created``."""
+        ...
+
     async def get(self, id: str) -> Snapshot:
         """The record now. ``gone`` only where the system says by id that it does not exist."""
         ...
@@ -155,6 +160,10 @@ class StateStore(Protocol):
 
     async def open_intents(self) -> Sequence[Link]:
         """Links with an intent that nobody has finished."""
+        ...
+
+    async def unsettled(self) -> Sequence[Link]:
+        """Links that are due again by themselves: not settled, not dead, not tombstoned."""
         ...
 
     async def count(self) -> Mapping[str, int]:

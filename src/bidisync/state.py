@@ -103,7 +103,7 @@ class Link:
     intent: Intent | None = None
     reviews: tuple[Review, ...] = ()
     attempts: Attempts = Attempts()
-    shown: Notes | None = None  # the notes that were last written
+    shown: Mapping[Side, Notes] = attrs.field(factory=dict)  # the notes that were last written
     settled: bool = False
     tombstoned: bool = False
     fence: int = 0
@@ -136,6 +136,10 @@ class Link:
         if side is Side.LEFT:
             return attrs.evolve(self, left_shadow=shadow)
         return attrs.evolve(self, right_shadow=shadow)
+
+    def with_shown(self, side: Side, notes: Notes) -> Link:
+        """The same link after that side was told how it stands."""
+        return attrs.evolve(self, shown={**self.shown, side: notes})
 
     @property
     def refs(self) -> tuple[Ref, ...]:

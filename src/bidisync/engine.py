@@ -1,0 +1,267 @@
+"""One record brought into step: look, decide, write, remember.
+
+``Engine.sync`` is level-triggered. Whatever made somebody call it (a webhook, a list, a
+timer, a person) is a hint that names a record and nothing more; the engine looks at both
+sides as they are now. So order, loss and repetition of hints do not matter, the echo of an
+own write ends after one look, and a crash is healed by calling it again.
+
+    link       which two records are one, and what is remembered of them
+    lease      so that nobody does the same work at the same time
+    recover    a create whose outcome is not known, first of all
+    look       the hinted side; the other one only if something moved
+    meet       a record without a counterpart: adopt, create, or ask a person
+    reconcile  three versions in, a plan out; pure
+    guard      may the plan go?
+    apply      intent, writes, proof, commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+import attrs
+
+from bidisync.apply import Again, Looks, Underway, apply, show
+from bidisync.errors import Contended, Stale, SyncError, Transient, Unauthorized, Unavailable
+from bidisync.events import Examined, Failed
+from bidisync.index import Index
+from bidisync.meet import Meeting
+from bidisync.model import LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
+from bidisync.outcome import Effects, Outcome
+from bidisync.parts import Parts
+from bidisync.protocols import Lease
+from bidisync.reconcile import reconcile
+from bidisync.retry import counts
+from bidisync.spawn import side_by_side
+from bidisync.state import Attempts, Link, Shadow
+
+Rows = Mapping[Ref, Snapshot]
+"""Snapshots that a list has brought along, so that a batch needs fewer reads."""
+
+
+@attrs.frozen
+class Engine:
+    """Keeps pairs of records in step. Open it with ``Engine.open``; it owns none of its parts."""
+
+    parts: Parts
+    index: Index
+
+    @classmethod
+    async def open(cls, parts: Parts) -> Engine:
+        """An engine over these parts, which stay the caller's."""
+        return cls(parts, await Index.open(parts))
+
+    async def sync(self, ref: Ref, rows: Rows | None = None) -> Outcome:
+        """Bring one record into step, from wherever it stands, and say how it stands then.
+
+        Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
+        a whole system. Everything else becomes the outcome's state.
+        """
+        rows, effects = rows or {}, Effects()
+        link = Link.begin(ref)
+        for attempt in range(1, self.parts.limits.requeues + 1):
+            try:
+                link = await self._link_of(ref)
+                async with self.parts.locks.hold(link.id) as lease:
+                    return await self._sync_held(ref, link, lease, rows, effects)
+            except Underway as error:
+                return self._later(ref, link, error, effects, error.until)
+            except (Stale, Contended) as error:
+                rows, last = {}, error
+                if isinstance(error, Contended):
+                    delay = self.parts.backoff.delay(error, attempt, self.parts.chance.fraction())
+                    await self.parts.clock.sleep(delay or 0.0)
+            except SyncError as error:
+                return await self._failed(ref, error, effects)
+        return self._later(ref, link, last, effects, self.parts.clock.now())
+
+    async def sync_many(self, refs: Iterable[Ref], rows: Rows | None = None) -> list[Outcome]:
+        """Bring many records into step, a bounded number at once, with their reads in bulk.
+
+        Refs of one link are dealt with once. The outcomes come in the order of the refs.
+        """
+        outcomes: list[Outcome] = []
+        async for group in self.in_groups(list(dict.fromkeys(refs)), rows or {}):
+            outcomes += group
+        return outcomes
+
+    async def in_groups(self, refs: Sequence[Ref], rows: Rows) -> AsyncIterator[list[Outcome]]:
+        """The outcomes of the refs, group by group; reads are made just before they are needed."""
+        done: set[Ref] = set()
+        size = self.parts.limits.chunk
+        for start in range(0, len(refs), size):
+            group = [ref for ref in refs[start : start + size] if ref not in done]
+            links = await self.parts.store.load(group)
+            chosen: dict[str, Ref] = {}
+            for ref in group:
+                chosen.setdefault(links[ref].id if ref in links else str(ref), ref)
+            read = {**rows, **await self._read(chosen.values(), links, rows)}
+            found: dict[Ref, Outcome] = {}
+
+            async def one(ref: Ref, read: Rows = read, found: dict[Ref, Outcome] = found) -> None:
+                found[ref] = await self.sync(ref, read)
+
+            await side_by_side(chosen.values(), one, self.parts.limits.concurrency)
+            for link in links.values():
+                done.update(link.refs)
+            yield [found[ref] for ref in chosen.values() if ref in found]
+
+    async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
+        """The hinted records in bulk; where a list brought them along, their counterparts."""
+        wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
+        for ref in refs:
+            for known in links[ref].refs if ref in links and ref in rows else (ref,):
+                if known not in rows:
+                    wanted[known.side].append(known.id)
+        return {
+            Ref(side, id): snapshot
+            for side, ids in wanted.items()
+            if len(ids) > 1
+            for id, snapshot in (await self.parts.replica(side).get_many(ids)).items()
+        }
+
+    async def decide(self, ref: Ref) -> tuple[Link, Plan] | None:
+        """What would be done for a linked record as it is now; ``None`` if it has no counterpart."""
+        link = await self._link_of(ref)
+        if link.left_id is None or link.right_id is None:
+            return None
+        left = await self.parts.left.get(link.left_id)
+        right = await self.parts.right.get(link.right_id)
+        return link, reconcile(self.parts.policy, link.base, left, right, link.reviews)
+
+    async def _link_of(self, ref: Ref) -> Link:
+        return (await self.parts.store.load([ref])).get(ref) or Link.begin(ref)
+
+    async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
+        if link.tombstoned:
+            return self._told(Outcome.of(ref, link, effects))
+        meeting = Meeting(self.parts, self.index, lease, effects)
+        if link.intent is not None and link.intent.verb is Verb.CREATE:
+            link = await meeting.recover(link)
+            if link.intent is not None:
+                return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
+        mine = await self._look(ref, rows)
+        if self.nothing_new(link, ref.side, mine):
+            link = await self._remember_version(link, ref.side, mine)
+            return self._told(Outcome.of(ref, link, effects))
+        other = ref.side.other
+        if link.on(other) is None:
+            if mine.gone:
+                return self._told(Outcome.of(ref, await self._over(link), effects))
+            link = await meeting.meet(link, mine, ref.side)
+            there = link.on(other)
+            if there is None:
+                waiting = None if link.intent is None else link.intent.not_before
+                return self._told(Outcome.of(ref, link, effects, retry_at=waiting))
+            if other in effects.created:
+                link = await self._finish_created(link, mine, ref.side, lease)
+                if link.settled:
+                    return self._told(Outcome.of(ref, link, effects))
+                raise Again("the new record is already another one")
+        theirs = await self._look(Ref(other, link.on(other) or ""), rows)
+        looks = {ref.side: mine, other: theirs}
+        link = await self._settle(link, looks, lease, effects)
+        if not link.settled:
+            raise Again("a record moved while it was written")
+        await self._learn(looks)
+        return self._told(Outcome.of(ref, link, effects))
+
+    async def _look(self, ref: Ref, rows: Rows) -> Snapshot:
+        """The record as it is: the row that a list brought along, else a read by id."""
+        replica = self.parts.replica(ref.side)
+        row = rows.get(ref)
+        if row is not None and replica.capabilities.row_is_complete:
+            return row
+        return await replica.get(ref.id)
+
+    def nothing_new(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
+        """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""
+        doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
+        return not doubted and self.unmoved(link, side, snapshot)
+
+    def unmoved(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
+        """Whether the record is as it was when the link was last settled, or given up."""
+        shadow = link.shadow(side)
+        if shadow is None or not (link.settled or link.attempts.dead) or snapshot.gone:
+            return False
+        change = self.parts.detector(shadow, snapshot)
+        return change is not None and not change
+
+    async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:
+        """A token that moved with equal values moves the shadow, and nothing else."""
+        shadow = link.shadow(side)
+        if shadow is None or shadow.version == snapshot.version:
+            return link
+        return await self.parts.store.save(link.with_shadow(side, Shadow.of(snapshot)))
+
+    async def _settle(self, link: Link, looks: Looks, lease: Lease, effects: Effects) -> Link:
+        plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
+        reason = self.parts.guard(link, plan)
+        if reason is not None:
+            held = Review(ReviewKind.HELD, reason)
+            plan = attrs.evolve(plan, writes=(), ends=False, reviews=(*plan.reviews, held))
+        shared = await self._still_shared(link)
+        return await apply(
+            self.parts, link, attrs.evolve(plan, reviews=(*plan.reviews, *shared)), looks, lease, effects
+        )
+
+    async def _still_shared(self, link: Link) -> tuple[Review, ...]:
+        """The doubt about a linked record, as long as another record names the same counterpart."""
+        doubts = tuple(review for review in link.reviews if review.kind is ReviewKind.IDENTITY)
+        if not doubts:
+            return ()
+        for side in Side:
+            counterpart = link.on(side.other)
+            if counterpart is not None and self.parts.replica(side).capabilities.keeps_notes:
+                naming = await self.index.naming(side, counterpart)
+                if any(known.ref.id != link.on(side) for known in naming):
+                    return doubts
+        return ()
+
+    async def _finish_created(self, link: Link, mine: Snapshot, side: Side, lease: Lease) -> Link:
+        """After a create: the record it was made from shows its counterpart."""
+        fields = link.shadow(side.other)
+        settled = fields is not None and not any(
+            name in link.base and link.base[name].on(side.other) != value and not _reviewed(link, name)
+            for name, value in fields.fields.items()
+        )
+        shown = await show(self.parts, attrs.evolve(link, settled=settled), {side: mine}, lease)
+        return shown if shown == link else await self.parts.store.save(shown)
+
+    async def _over(self, link: Link) -> Link:
+        """A record that vanished before it had a counterpart leaves nothing to do."""
+        await self.parts.store.forget(link.refs)
+        if link.revision == 0:
+            return attrs.evolve(link, tombstoned=True)
+        return await self.parts.store.save(attrs.evolve(link, tombstoned=True, reviews=(), base={}, settled=True))
+
+    async def _learn(self, looks: Looks) -> None:
+        for side, snapshot in looks.items():
+            await self.index.learn(side, [snapshot])
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        self.parts.observe(Examined(outcome.ref, outcome.link_id, outcome.state, outcome.reason))
+        return outcome
+
+    def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
+        """The record keeps moving, or is taken: not an attempt, and due again."""
+        unsettled = attrs.evolve(link, settled=False)
+        outcome = Outcome.of(ref, unsettled, effects, retry_at=at)
+        return self._told(attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason))
+
+    async def _failed(self, ref: Ref, error: SyncError, effects: Effects) -> Outcome:
+        """A failure of this record: counted, and due again after a while, or dead."""
+        if isinstance(error, Unauthorized) or (isinstance(error, Unavailable) and error.system):
+            raise error
+        link = await self._link_of(ref)
+        count = link.attempts.count + (1 if counts(error) else 0)
+        delay = self.parts.backoff.delay(error, count, self.parts.chance.fraction())
+        next_at = self.parts.clock.now() + (delay or 0.0)
+        attempts = Attempts(count, next_at, error.reason, dead=delay is None)
+        link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
+        self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
+        return self._told(Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at))
+
+
+def _reviewed(link: Link, field: str) -> bool:
+    return any(field in review.fields for review in link.reviews)

@@ -1,0 +1,78 @@
+"""Who is known on each side: keyed hashes, filled from lists, asked before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from bidisync.identity import COUNTERPART
+from bidisync.model import Fields, Ref, Side, Snapshot
+from bidisync.parts import Parts
+from bidisync.state import Known
+
+_SECRET = "index:secret"  # noqa: S105 - the name of a mark, not a secret
+
+
+@attrs.define
+class Index:
+    """The index of both sides, in the state store. Open it with ``Index.open``."""
+
+    parts: Parts
+    _secret: bytes = attrs.field(repr=False)
+
+    @classmethod
+    async def open(cls, parts: Parts) -> Index:
+        """The index of this state; the secret of its hashes is made with it."""
+        secret = await parts.store.get_mark(_SECRET)
+        if secret is None:
+            await parts.store.set_mark(_SECRET, parts.chance.token())
+            secret = await parts.store.get_mark(_SECRET) or ""
+        return cls(parts, secret.encode())
+
+    def keys_of(self, fields: Fields) -> Mapping[str, str]:
+        """The hashes that these fields answer to."""
+        return self.parts.identity.keys(fields, self._secret)
+
+    def keys(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """The hashes that a record answers to, the counterpart it names included."""
+        counterpart = snapshot.notes.counterpart if snapshot.notes is not None else None
+        return self.parts.identity.keys(snapshot.fields, self._secret, counterpart=counterpart)
+
+    def known(self, side: Side, snapshot: Snapshot) -> Known:
+        """The entry of a record."""
+        return Known(Ref(side, snapshot.id), self.keys(snapshot))
+
+    async def learn(self, side: Side, snapshots: Sequence[Snapshot]) -> None:
+        """Put records into the index in place of what it held of them; gone ones leave it."""
+        await self.parts.store.learn([self.known(side, s) for s in snapshots if not s.gone])
+        gone = [Ref(side, s.id) for s in snapshots if s.gone]
+        if gone:
+            await self.parts.store.forget(gone)
+
+    async def matches(self, side: Side, mine: Snapshot) -> Sequence[Known]:
+        """The records of that side which share a key with this one."""
+        return await self.parts.store.matches(side, self.parts.identity.keys(mine.fields, self._secret))
+
+    async def naming(self, side: Side, counterpart: str) -> Sequence[Known]:
+        """The records of that side whose notes name this id of the other."""
+        keys = self.parts.identity.keys({}, self._secret, counterpart=counterpart)
+        return await self.parts.store.matches(side, {COUNTERPART: keys[COUNTERPART]})
+
+    async def ready(self, side: Side) -> None:
+        """Make sure that the whole side was listed once."""
+        if await self.parts.store.get_mark(f"index:{side.value}") is None:
+            async for page in self.parts.replica(side).list():
+                await self.learn(side, page.snapshots)
+            await self.complete(side)
+
+    async def complete(self, side: Side) -> None:
+        """Remember that the whole side was listed, and how far it went."""
+        newest = self.parts.replica(side).newest
+        if newest is not None:
+            await self.parts.store.set_mark(f"newest:{side.value}", newest)
+        await self.parts.store.set_mark(f"index:{side.value}", "complete")
+
+    async def newest(self, side: Side) -> str | None:
+        """The newest record known on that side, in the replica's own words."""
+        return self.parts.replica(side).newest or await self.parts.store.get_mark(f"newest:{side.value}")

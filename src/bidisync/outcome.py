@@ -1,0 +1,109 @@
+"""What became of a record, and of many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import attrs
+
+from bidisync.model import LinkState, Ref, Side
+from bidisync.state import Link
+
+
+@attrs.define
+class Effects:
+    """What has been done for one record so far; it outlives a start from the top."""
+
+    created: set[Side] = attrs.Factory(set)
+    updated: set[Side] = attrs.Factory(set)
+    deleted: set[Side] = attrs.Factory(set)
+    adopted: bool = False
+    settled: int = 0  # conflicts that a strategy settled
+
+
+@attrs.frozen
+class Outcome:
+    """How one record stands after it was dealt with, and what was done for it.
+
+    ``retry_at`` is when it is due again (seconds since 1970), ``None`` if nothing is open.
+    """
+
+    ref: Ref
+    link_id: str
+    state: LinkState
+    reason: str = ""
+    created: frozenset[Side] = frozenset()
+    updated: frozenset[Side] = frozenset()
+    deleted: frozenset[Side] = frozenset()
+    adopted: bool = False
+    settled: int = 0
+    retry_at: float | None = None
+
+    @classmethod
+    def of(cls, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
+        """The outcome for a link as it is now."""
+        return cls(
+            ref=ref,
+            link_id=link.id,
+            state=link.state,
+            reason=reason_of(link),
+            created=frozenset(effects.created),
+            updated=frozenset(effects.updated),
+            deleted=frozenset(effects.deleted),
+            adopted=effects.adopted,
+            settled=effects.settled,
+            retry_at=retry_at,
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether this record is due again by itself."""
+        return self.retry_at is not None
+
+
+def reason_of(link: Link) -> str:
+    """The code that explains the link's state; empty in sync."""
+    if link.attempts.count:
+        return link.attempts.reason
+    return link.reviews[0].reason if link.reviews else ""
+
+
+@attrs.define
+class Tally:
+    """Sums over the outcomes of a pass; the last outcome of a link is the one that counts."""
+
+    examined: int = 0
+    created: Counter[Side] = attrs.Factory(Counter)
+    updated: Counter[Side] = attrs.Factory(Counter)
+    deleted: Counter[Side] = attrs.Factory(Counter)
+    adopted: int = 0
+    settled: int = 0
+    rounds: int = 0
+    unmoved: Counter[LinkState] = attrs.Factory(Counter)
+    _last: dict[str, Outcome] = attrs.Factory(dict)
+
+    def skip(self, state: LinkState) -> None:
+        """Count a record that is as it was, and how it stands."""
+        self.examined += 1
+        self.unmoved[state] += 1
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome; a record that is dealt with again is examined once."""
+        if outcome.link_id not in self._last:
+            self.examined += 1
+        self._last[outcome.link_id] = outcome
+        self.created.update(outcome.created)
+        self.updated.update(outcome.updated)
+        self.deleted.update(outcome.deleted)
+        self.adopted += outcome.adopted
+        self.settled += outcome.settled
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """The last outcome of every link that was dealt with, by link."""
+        return self._last
+
+    def states(self) -> Counter[LinkState]:
+        """How many of the records examined stand in which state."""
+        return self.unmoved + Counter(outcome.state for outcome in self._last.values())

@@ -1,0 +1,86 @@
+"""What the engine works with, put together once in a composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from bidisync.clock import SystemChance, SystemClock
+from bidisync.detectors import ByContent, by_version, first_that_knows
+from bidisync.errors import Misconfigured
+from bidisync.events import Event
+from bidisync.identity import Identity
+from bidisync.model import Plan, Side
+from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica, StateStore
+from bidisync.retry import Backoff
+from bidisync.schema import Policy
+from bidisync.state import Link
+
+
+def go(link: Link, plan: Plan) -> str | None:
+    """The guard that holds nothing."""
+    return None
+
+
+@attrs.frozen
+class Limits:
+    """Bounds of time and number. Times in seconds.
+
+    ``request_timeout_s`` is the longest that one request of a replica may take, all in all;
+    ``search_lag_s`` how long a new record may be missing from a list; ``freshness_s`` how
+    old a read may be that an unconditional write stands on; ``requeues`` how often in a row
+    a record may move while it is worked on.
+    """
+
+    request_timeout_s: float = 30.0
+    search_lag_s: float = 5.0
+    freshness_s: float = 2.0
+    concurrency: int = 10
+    chunk: int = 50
+    requeues: int = 10
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """Everything exchangeable, in one value. ``left`` and ``right`` hold records of the same fields."""
+
+    left: Replica
+    right: Replica
+    policy: Policy
+    store: StateStore
+    locks: LockProvider
+    identity: Identity = Identity()
+    detector: ChangeDetector = attrs.field()
+    guard: Guard = go
+    clock: Clock = attrs.Factory(SystemClock)
+    chance: Chance = attrs.Factory(SystemChance)
+    backoff: Backoff = Backoff()
+    limits: Limits = Limits()
+    observers: Sequence[Observer] = ()
+    show_state: bool = True  # False: notes carry the other side's id alone
+
+    @detector.default
+    def _by_version_then_content(self) -> ChangeDetector:
+        return first_that_knows(by_version, ByContent.of(self.policy))
+
+    def __attrs_post_init__(self) -> None:
+        if self.locks.lease_s <= 1.1 * self.limits.request_timeout_s:
+            raise Misconfigured(
+                f"a lease of {self.locks.lease_s:g} s is too short for requests of up to "
+                f"{self.limits.request_timeout_s:g} s: make it longer than 1.1 times that"
+            )
+
+    def replica(self, side: Side) -> Replica:
+        """The records of that side."""
+        return self.left if side is Side.LEFT else self.right
+
+    def observe(self, event: Event) -> None:
+        """Tell every observer."""
+        for observer in self.observers:
+            observer(event)
+
+    @property
+    def replicas(self) -> Mapping[Side, Replica]:
+        """Both, by side."""
+        return {Side.LEFT: self.left, Side.RIGHT: self.right}

@@ -1,0 +1,166 @@
+"""Passes over both sides: what changed since the last one, or everything.
+
+A pass first takes up what an earlier one left open, then reads both lists once. Rows that
+are as they were end there. The others are learnt by the index, and only when both lists are
+through are they dealt with: so two strangers that are the same person meet before either is
+made a second time. Cursors move once everything that they cover has been dealt with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from bidisync.engine import Engine
+from bidisync.model import Ref, Side, Snapshot
+from bidisync.outcome import Outcome, Tally
+
+Progress = Callable[[int, int], None]
+"""Told how many records were dealt with, of how many."""
+
+READ_ORDER = (Side.RIGHT, Side.LEFT)
+
+
+@attrs.define
+class _Work:
+    """What a pass has to deal with: one ref per link, and the rows that came with the lists."""
+
+    keep_rows: int
+    refs: dict[str, Ref] = attrs.Factory(dict)
+    rows: dict[Ref, Snapshot] = attrs.Factory(dict)
+    listed: dict[Side, set[str]] = attrs.Factory(lambda: {Side.LEFT: set(), Side.RIGHT: set()})
+
+    def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
+        self.refs.setdefault(link_id, ref)
+        if row is not None and len(self.rows) < self.keep_rows:
+            self.rows[ref] = row
+
+
+@attrs.frozen
+class Sweep:
+    """Passes of one engine. ``patience_s`` is the longest that a later round waits for a retry."""
+
+    engine: Engine
+    patience_s: float = 120.0
+    keep_rows: int = 20_000
+
+    async def run(
+        self,
+        *,
+        everything: bool = False,
+        side: Side | None = None,
+        rounds: int = 3,
+        progress: Progress | None = None,
+    ) -> Tally:
+        """One pass, in up to ``rounds`` rounds: a later one takes up only what is still open.
+
+        ``everything`` reads both sides in full and finds what is missing. With ``side`` only
+        changes seen on that side are dealt with. Raises ``Unavailable`` and ``Unauthorized``
+        when a system fails as a whole; what was done until then is kept.
+        """
+        tally = Tally()
+        work = _Work(self.keep_rows)
+        for link in await self.engine.parts.store.unsettled():
+            work.add(link.id, link.origin)
+        cursors = {listed: await self._read(listed, work, tally, everything, side) for listed in READ_ORDER}
+        if everything:
+            await self._suspect_missing(work, side)
+        await self._deal(list(work.refs.values()), work, tally, progress)
+        tally.rounds = 1
+        while tally.rounds < rounds and await self._again(tally, work, progress):
+            tally.rounds += 1
+        for listed, cursor in cursors.items():
+            if cursor is not None:
+                await self.engine.parts.store.set_mark(f"cursor:{listed.value}", cursor)
+        return tally
+
+    async def named(self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None) -> Tally:
+        """The given records, in up to ``rounds`` rounds."""
+        tally = Tally()
+        work = _Work(self.keep_rows)
+        await self._deal(refs, work, tally, progress)
+        tally.rounds = 1
+        while tally.rounds < rounds and await self._again(tally, work, progress):
+            tally.rounds += 1
+        return tally
+
+    async def _read(
+        self, listed: Side, work: _Work, tally: Tally, everything: bool, only: Side | None
+    ) -> str | None:
+        """Read one side's list; the cursor up to which it was read."""
+        parts = self.engine.parts
+        since = None if everything else await parts.store.get_mark(f"cursor:{listed.value}")
+        cursor = since
+        async for page in parts.replica(listed).list(since):
+            await self._take(page.snapshots, listed, work, tally, everything, only)
+            cursor = page.cursor or cursor
+        if since is None or not parts.replica(listed).capabilities.changed_since:
+            await self.engine.index.complete(listed)
+        return cursor
+
+    async def _take(
+        self,
+        snapshots: tuple[Snapshot, ...],
+        listed: Side,
+        work: _Work,
+        tally: Tally,
+        everything: bool,
+        only: Side | None,
+    ) -> None:
+        links = await self.engine.parts.store.load([Ref(listed, snapshot.id) for snapshot in snapshots])
+        moved = []
+        for snapshot in snapshots:
+            ref = Ref(listed, snapshot.id)
+            if everything:
+                work.listed[listed].add(snapshot.id)
+            link = links.get(ref)
+            if link is not None and (
+                self.engine.nothing_new(link, listed, snapshot)
+                if everything
+                else self.engine.unmoved(link, listed, snapshot)
+            ):
+                if listed is Side.RIGHT or link.right_id is None:
+                    tally.skip(link.state)
+                continue
+            moved.append(snapshot)
+            if only in (None, listed):
+                work.add(str(ref) if link is None else link.id, ref, snapshot)
+        if moved:
+            await self.engine.index.learn(listed, moved)
+
+    async def _suspect_missing(self, work: _Work, only: Side | None) -> None:
+        """Linked records that no list showed: looked at by id, for a list proves nothing."""
+        async for links in self.engine.parts.store.links():
+            for link in links:
+                if link.tombstoned:
+                    continue
+                for ref in link.refs:
+                    if only in (None, ref.side) and ref.id not in work.listed[ref.side]:
+                        work.refs[link.id] = ref
+
+    async def _deal(self, refs: list[Ref], work: _Work, tally: Tally, progress: Progress | None) -> None:
+        done = 0
+
+        def told(outcomes: list[Outcome]) -> None:
+            nonlocal done
+            for outcome in outcomes:
+                tally.add(outcome)
+            done += len(outcomes)
+            if progress is not None:
+                progress(done, len(refs))
+
+        async for outcomes in self.engine.in_groups(refs, work.rows):
+            told(outcomes)
+
+    async def _again(self, tally: Tally, work: _Work, progress: Progress | None) -> bool:
+        """Another round for what is due within patience; false if nothing is."""
+        clock = self.engine.parts.clock
+        limit = clock.now() + self.patience_s
+        due = [o for o in tally.outcomes.values() if o.retry_at is not None and o.retry_at <= limit]
+        if not due:
+            return False
+        await clock.sleep(max(0.0, max(o.retry_at or 0.0 for o in due) - clock.now()))
+        work.rows.clear()
+        await self._deal([o.ref for o in due], work, tally, progress)
+        return True
