@@ -13,7 +13,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
 from aiohttp import web
@@ -99,7 +99,8 @@ class Control:
         if request.path.startswith(CONTROL):
             return await handler(request)
         number = len(self.log)
-        self.log.append(LoggedRequest(number, request.method, request.path, request.query_string, 0))
+        entry = LoggedRequest(number, request.method, request.path, request.query_string, 0)
+        self.log.append(entry)
         rule = next((r for r in self.rules if r.takes(request.method, request.path)), None)
         response = None
         if rule is None or rule.when == "after":
@@ -115,7 +116,8 @@ class Control:
                 response = web.Response(status=rule.status, text=rule.body, headers=rule.headers)
         if response is None:
             response = await handler(request)
-        self.log[number] = attrs.evolve(self.log[number], status=response.status)
+        if number < len(self.log) and self.log[number] is entry:  # else the log was cleared meanwhile
+            self.log[number] = attrs.evolve(entry, status=response.status)
         return response
 
     def routes(self) -> list[web.RouteDef]:
@@ -172,7 +174,7 @@ class SimulatorServer:
         """The configuration table that reaches it."""
         return self.make_config(self.url)
 
-    async def start(self) -> SimulatorServer:
+    async def start(self) -> Self:
         """Listen; port 0 becomes a free port."""
         self.app.middlewares.append(self.control.middleware)
         self.app.add_routes(self.control.routes())
@@ -190,7 +192,7 @@ class SimulatorServer:
             await self._runner.cleanup()
             self._runner = None
 
-    async def __aenter__(self) -> SimulatorServer:
+    async def __aenter__(self) -> Self:
         return await self.start()
 
     async def __aexit__(self, *_exc: object) -> None:
