@@ -88,7 +88,7 @@ class FieldMap:
 class FieldMapper:
     """A mapper made of field maps; one that names a field or a place twice is ``Misconfigured``."""
 
-    maps: tuple[FieldMap, ...] = attrs.field(converter=tuple)
+    maps: tuple[FieldMap, ...]
 
     def __attrs_post_init__(self) -> None:
         for kind, names in (("field", [m.field for m in self.maps]), ("native field", [m.native for m in self.maps])):

@@ -147,6 +147,11 @@ class Link:
         return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)
 
     @property
+    def due(self) -> bool:
+        """Whether something is left to do that needs no person."""
+        return not (self.settled or self.attempts.dead or self.tombstoned)
+
+    @property
     def state(self) -> LinkState:
         """What a person is shown: the worst that holds."""
         kinds = {review.kind for review in self.reviews}
