@@ -142,7 +142,10 @@ class EntityType:
 def _address(prefix: str) -> tuple[Field, ...]:
     return (
         Field(f"{prefix}Street", "text", max_length=255),
-        *(Field(f"{prefix}{part}", max_length=100, plain_chars=True) for part in ("City", "State", "Country")),
+        *(
+            Field(f"{prefix}{part}", max_length=100, plain_chars=True)
+            for part in ("City", "State", "Country")
+        ),
         Field(f"{prefix}PostalCode", max_length=40, plain_chars=True),
     )
 
@@ -170,9 +173,7 @@ BETEILIGTE = EntityType(
         Field("betnr", "int", custom=True),
         Field("advowareRowId", max_length=100, custom=True),
         Field("advowareLastSync", "datetime", custom=True),
-        Field(
-            "syncStatus", "enum", options=SYNC_STATES, default=SYNC_STATES[0], max_length=100, custom=True
-        ),
+        Field("syncStatus", "enum", options=SYNC_STATES, default=SYNC_STATES[0], max_length=100, custom=True),
         Field("syncRetryCount", "int", default=0, custom=True),
         Field("syncErrorMessage", "text", custom=True),
         Field("rechtsform", max_length=40, custom=True),
