@@ -184,7 +184,7 @@ def _int(_field: Field, raw: Any) -> int | None:
     number = _float(_field, raw)
     if number is None:
         return None
-    if int(number) not in INT32:
+    if not INT32[0] <= number <= INT32[-1]:
         raise BrokenRule("rangeInternal")
     return int(number)
 
@@ -199,7 +199,7 @@ def _float(_field: Field, raw: Any) -> int | float | None:
     raise BrokenRule("valid")
 
 
-def _number(value: int | float) -> int | float:
+def _number(value: float) -> int | float:
     """A whole float is written as an int, as PHP does."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
 
