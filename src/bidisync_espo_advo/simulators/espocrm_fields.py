@@ -91,7 +91,12 @@ class EntityType:
         for name in self._of_kind("link"):
             kinds |= {f"{name}Id": "id", f"{name}Name": "varchar"}
         kinds |= {f"{name}Converted": "float" for name in self._of_kind("currency")}
-        return kinds
+        return kinds | {"versionNumber": "int"}
+
+    @cached_property
+    def amounts(self) -> tuple[str, ...]:
+        """Its fields that hold money."""
+        return tuple(self._of_kind("currency"))
 
     @cached_property
     def shared(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class ListQuery:
 
 def list_query(query_string: str, kind: EntityType, *, without_total: bool) -> ListQuery:
     """What the query asks for; raises ``Refusal`` where EspoCRM refuses."""
-    params = php_params(query_string)
+    params: Mapping[str, Any] = php_params(query_string)
     if "searchParams" in params:
         params = _search_params(params["searchParams"])
     where = params.get("where", params.get("whereGroup", []))
