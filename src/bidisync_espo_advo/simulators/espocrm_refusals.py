@@ -14,6 +14,7 @@ class Refusal(Exception):
     status: int
     reason: str | None = None
     body: Any = None
+    headers: dict[str, str] = attrs.Factory(dict)
 
     def __str__(self) -> str:
         return self.reason or f"status {self.status}"

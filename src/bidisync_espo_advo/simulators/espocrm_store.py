@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,7 +63,8 @@ class EspoStore:
     @property
     def records(self) -> dict[str, dict[str, Any]]:
         """A copy of every CBeteiligte by id, as a GET shows it; deleted ones are left out."""
-        return {record.id: self.shown(BETEILIGTE, record) for record in self.table(BETEILIGTE).all_live()}
+        live = self.table(BETEILIGTE).all_live()
+        return {record.id: deepcopy(self.shown(BETEILIGTE, record)) for record in live}
 
     def create(self, **values: Any) -> str:
         """A new CBeteiligte with these values, twin or not; returns its id. ``ValueError`` if they do not fit."""
@@ -290,7 +292,8 @@ def _as_value_error() -> Iterator[None]:
 
 
 def _known(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    writable = {name for field in BETEILIGTE.by_name for name in BETEILIGTE.attributes_of(field)}
+    fields = (field.name for field in BETEILIGTE.fields if not field.read_only)
+    writable = {name for field in fields for name in BETEILIGTE.attributes_of(field)}
     unknown = set(given) - writable
     if unknown:
         raise ValueError(f"no such attribute: {', '.join(sorted(unknown))}")

@@ -99,7 +99,7 @@ class Table:
         return sorted(found, key=self._order(query.order_by), reverse=query.descending)
 
     def _order(self, name: str) -> Any:
-        names = (name,)
+        names: tuple[str, ...] = (name,)
         if name == "name" and self.kind.template == "Person":
             names = ("lastName", "firstName")
         elif name not in self.kind.kinds:  # a link

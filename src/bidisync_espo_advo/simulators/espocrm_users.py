@@ -133,7 +133,7 @@ class SignIn:
             raise Refusal(403)
         header = next((name for name in CREDENTIALS if name in headers), None)
         if header is None:
-            raise Refusal(401)
+            raise Refusal(401, headers={"WWW-Authenticate": 'Basic realm=""'})
         user = self._proven(header, headers[header], signed)
         if user is None:
             failures.append(now)
