@@ -19,6 +19,7 @@ import attrs
 from aiohttp import web
 
 CONTROL = "/_simulator/"
+MAX_LINE = 65_536  # far above what a simulator itself may refuse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -178,7 +179,14 @@ class SimulatorServer:
         """Listen; port 0 becomes a free port."""
         self.app.middlewares.append(self.control.middleware)
         self.app.add_routes(self.control.routes())
-        runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=0.5,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
         await runner.setup()
         site = web.TCPSite(runner, self.host, self.port)
         await site.start()
