@@ -140,7 +140,7 @@ class Engine:
             link = await meeting.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
-        mine = await self._look(ref, rows)
+        mine = await self._look(ref, link, rows)
         if self.nothing_new(link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
             return self._told(Outcome.of(ref, link, effects))
@@ -158,7 +158,7 @@ class Engine:
                 if link.settled:
                     return self._told(Outcome.of(ref, link, effects))
                 raise Again("the new record is already another one")
-        theirs = await self._look(Ref(other, link.on(other) or ""), rows)
+        theirs = await self._look(Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
         link = await self._settle(link, looks, lease, effects)
         if not link.settled:
@@ -166,11 +166,15 @@ class Engine:
         await self._learn(looks)
         return self._told(Outcome.of(ref, link, effects))
 
-    async def _look(self, ref: Ref, rows: Rows) -> Snapshot:
-        """The record as it is: the row that a list brought along, else a read by id."""
-        replica = self.parts.replica(ref.side)
-        row = rows.get(ref)
-        if row is not None and replica.capabilities.row_is_complete:
+    async def _look(self, ref: Ref, link: Link, rows: Rows) -> Snapshot:
+        """The record as it is: the row that a list brought along, else a read by id.
+
+        A row from before the last write or read of the record shows the past, and would
+        take back what was written since.
+        """
+        replica, row, shadow = self.parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
+        newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
+        if row is not None and newer and replica.capabilities.row_is_complete:
             return row
         return await replica.get(ref.id)
 

@@ -50,7 +50,7 @@ class AdvowareReplica:
         """The party now; gone if Advoware says so by number."""
         response = await self.session.request("GET", f"{RESOURCE}/{id}")
         if response.status == 404:
-            return Snapshot(id, {}, gone=True, seen_at=self.clock.monotonic())
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         party = _one(self._document(response, "GET"))
         if party is None:
             raise self.session.wire.unreadable(Request("GET", ""))
@@ -64,13 +64,14 @@ class AdvowareReplica:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """All parties; Advoware knows no filter for changes."""
+        asked_at = self.clock.now()
         response = await self.session.request("GET", RESOURCE)
         rows = _rows(self._document(response, "GET"))
         if rows is None:
             raise self.session.wire.unreadable(Request("GET", ""))
         for start in range(0, len(rows), PAGE):
             page = [row for row in rows[start : start + PAGE] if _number(row) is not None]
-            yield Page(tuple(attrs.evolve(self._snapshot(row), row=True) for row in page))
+            yield Page(tuple(attrs.evolve(self._snapshot(row), row=True, seen_at=asked_at) for row in page))
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
@@ -161,7 +162,7 @@ class AdvowareReplica:
             {name: _value(value) for name, value in party.items()},
             version=version if isinstance(version, str) and version else None,
             modified_at=self._time(party.get(CHANGED)),
-            seen_at=self.clock.monotonic(),
+            seen_at=self.clock.now(),
             native=dict(party),
         )
 

@@ -136,7 +136,7 @@ class AdvowareSession:
 
     def _credentials(self) -> dict[str, object]:
         config, nonce = self.config, self.chance.token()
-        stamp = Instant.from_timestamp_millis(int(self.clock.now() * 1000)).format("YYYY-MM-DD'T'HH:mm:ss.fff'Z'")
+        stamp = Instant.from_timestamp(int(self.clock.now() * 1000), unit="millisecond").format("YYYY-MM-DD'T'HH:mm:ss.fff'Z'")
         return {
             "AppID": config.app_id,
             "Kanzlei": config.kanzlei,

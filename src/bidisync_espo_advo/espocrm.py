@@ -82,10 +82,10 @@ class EspoReplica:
         """The record now; gone if EspoCRM says so by id."""
         response = await self._send("GET", f"{self.config.entity_type}/{quote(id, safe='')}")
         if response.status == 404:
-            return Snapshot(id, {}, gone=True, seen_at=self.clock.monotonic())
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         record = self._record(response, "GET")
         if record.get("deleted") is True:
-            return Snapshot(id, {}, gone=True, seen_at=self.clock.monotonic())
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         return self._snapshot(record)
 
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
@@ -169,9 +169,11 @@ class EspoReplica:
     async def _search(self, where: Sequence[Mapping[str, object]], *, order: str) -> Sequence[Snapshot]:
         params = {"maxSize": PAGE, "orderBy": order, "order": "asc", "where": list(where)}
         query = {"searchParams": json.dumps(params, separators=(",", ":"))}
+        asked_at = self.clock.now()
         response = await self._send("GET", self.config.entity_type, headers={"X-No-Total": "true"}, query=query)
         document = self._document(response, "GET")
-        return self._rows(document.get("list") if isinstance(document, dict) else None, "GET")
+        rows = self._rows(document.get("list") if isinstance(document, dict) else None, "GET")
+        return [attrs.evolve(row, seen_at=asked_at) for row in rows]
 
     async def _send(
         self,
@@ -249,7 +251,7 @@ class EspoReplica:
             modified_at=_seconds(modified),
             modified_by_us=self._user_id is not None and record.get("modifiedById") == self._user_id,
             notes=status.from_attributes(record),
-            seen_at=self.clock.monotonic(),
+            seen_at=self.clock.now(),
         )
 
     def _with_notes(

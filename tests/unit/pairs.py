@@ -65,7 +65,7 @@ class Pair:
 
     def __attrs_post_init__(self) -> None:
         for replica in (self.left, self.right):
-            replica.monotonic, replica.now = self.clock.monotonic, self.clock.now
+            replica.now = self.clock.now
 
     async def engine(self) -> Engine:
         """A new process: its own leases, the same state and the same systems."""

@@ -65,7 +65,6 @@ class MemoryReplica:
     capabilities: Capabilities = FULL
     names: tuple[str, ...] = ()
     ignores: frozenset[str] = frozenset()
-    monotonic: Callable[[], float] = lambda: 0.0
     now: Callable[[], float] = lambda: 0.0
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
@@ -184,7 +183,7 @@ class MemoryReplica:
     def _snapshot(self, id: str, *, row: bool) -> Snapshot:
         record = self.records.get(id)
         if record is None:
-            return Snapshot(id, {}, gone=True, seen_at=self.monotonic())
+            return Snapshot(id, {}, gone=True, seen_at=self.now())
         fields: dict[str, Seen] = {**dict.fromkeys(self.names), **record.fields}
         return Snapshot(
             id,
@@ -192,7 +191,7 @@ class MemoryReplica:
             version=str(record.version),
             notes=record.notes if self.capabilities.keeps_notes else None,
             row=row,
-            seen_at=self.monotonic(),
+            seen_at=self.now(),
         )
 
     def _token(self) -> int:
