@@ -63,6 +63,7 @@ class Engine:
             try:
                 link = await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
+                    link = await self._still(ref, link)
                     return await self._sync_held(ref, link, lease, rows, effects)
             except Underway as error:
                 return self._later(ref, link, error, effects, error.until)
@@ -102,8 +103,8 @@ class Engine:
                 found[ref] = await self.sync(ref, read)
 
             await side_by_side(chosen.values(), one, self.parts.limits.concurrency)
-            for link in links.values():
-                done.update(link.refs)
+            for outcome in found.values():
+                done.update(outcome.refs)
             yield [found[ref] for ref in chosen.values() if ref in found]
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
@@ -131,6 +132,13 @@ class Engine:
 
     async def _link_of(self, ref: Ref) -> Link:
         return (await self.parts.store.load([ref])).get(ref) or Link.begin(ref)
+
+    async def _still(self, ref: Ref, link: Link) -> Link:
+        """The link as it is now that it is held: whoever held it before may have changed it."""
+        now = await self._link_of(ref)
+        if now.id != link.id:
+            raise Contended("the record has become part of another link")
+        return now
 
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
         if link.tombstoned:

@@ -39,6 +39,7 @@ class Outcome:
     adopted: bool = False
     settled: int = 0
     retry_at: float | None = None
+    refs: tuple[Ref, ...] = ()  # the records of the link
 
     @classmethod
     def of(cls, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
@@ -54,6 +55,7 @@ class Outcome:
             adopted=effects.adopted,
             settled=effects.settled,
             retry_at=retry_at,
+            refs=link.refs,
         )
 
     @property

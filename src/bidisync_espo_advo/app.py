@@ -142,7 +142,7 @@ async def open_sync(
     Closes what it opened and nothing else: a ``session``, ``store`` or ``locks`` that is
     given stays open. ``strategies`` settle conflicts of their field group in place of the
     configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
-    nor to the stored state.
+    nor to the state that the settings name.
 
     Raises ``Misconfigured`` for settings that can't work.
     """
@@ -153,10 +153,7 @@ async def open_sync(
         remotes = Remotes.of(settings, clock, chance, session)
         stack.push_async_callback(remotes.close)
         if store is None:
-            store = await open_store(settings)
-            stack.push_async_callback(store.close)
-        if rehearse and isinstance(store, SqliteStore):
-            store = await store.copy()
+            store = await (rehearsed_store(settings) if rehearse else open_store(settings))
             stack.push_async_callback(store.close)
         if locks is None:
             locks = await open_locks(settings, clock, stack)
@@ -194,6 +191,12 @@ async def open_store(settings: Settings, *, create: bool = True) -> StateStore:
     """The state that the settings name."""
     path = settings.state.url.removeprefix("sqlite:///")
     return MemoryStore() if path == ":memory:" else await SqliteStore.open(path, create=create)
+
+
+async def rehearsed_store(settings: Settings) -> StateStore:
+    """A copy of the state that the settings name, which is neither changed nor made."""
+    path = settings.state.url.removeprefix("sqlite:///")
+    return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path)
 
 
 async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LockProvider:

@@ -124,7 +124,7 @@ class EspoReplica:
             raise Duplicate("espocrm knows such a record already", existing=rows)
         record = self._record(response, "POST")
         complete = {**dict.fromkeys(self.attributes), **record}
-        proven = all(complete.get(name) == value for name, value in attributes.items())
+        proven = all(complete.get(name) == _kept(value) for name, value in attributes.items())
         return Created(str(record["id"]), self._snapshot(complete) if proven else None)
 
     async def update(
@@ -139,7 +139,7 @@ class EspoReplica:
         if response.status == 409:
             raise Stale("the record was changed in espocrm since it was read")
         record = self._record(response, "PUT")
-        proven = all(record.get(name) == value for name, value in attributes.items())
+        proven = all(record.get(name) == _kept(value) for name, value in attributes.items())
         return self._snapshot(record) if proven else None
 
     async def delete(self, seen: Snapshot) -> None:
@@ -268,6 +268,11 @@ def _value(value: object) -> Seen:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return tuple(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else ABSENT
+
+
+def _kept(value: object) -> object:
+    """What EspoCRM is known to make of a value: it trims text."""
+    return value.strip() or None if isinstance(value, str) else value
 
 
 def _seconds(text: object) -> float | None:

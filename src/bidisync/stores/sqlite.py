@@ -47,12 +47,14 @@ class SqliteStore:
         await store._run(_migrate)
         return store
 
-    async def copy(self) -> SqliteStore:
-        """An independent copy in memory, to rehearse on."""
-        twin = await SqliteStore.open(":memory:")
-        dump = await self._run(lambda connection: connection.serialize())
-        await twin._run_alone(lambda connection: connection.deserialize(dump))
-        return twin
+    @classmethod
+    async def rehearse(cls, path: str | Path) -> SqliteStore:
+        """A copy in memory of the store in this file, or an empty one if there is none: the file stays as it is."""
+        store = cls(f"a copy of {path}", Writer(lambda: _copied(str(path))))
+        with _translated(str(path)):
+            await store._writer.start()
+        await store._run(_migrate)
+        return store
 
     @property
     def commits(self) -> int:
@@ -204,18 +206,6 @@ class SqliteStore:
         with _translated(self.path):
             return await self._writer.run(transaction)
 
-    async def _run_alone(self, action: Transaction[T]) -> T:
-        """Run something that must not be inside a transaction."""
-
-        def outside(connection: sqlite3.Connection) -> T:
-            connection.execute("COMMIT")
-            result = action(connection)
-            connection.execute("BEGIN")
-            connection.execute("SAVEPOINT one")
-            return result
-
-        return await self._run(outside)
-
 
 def _check(connection: sqlite3.Connection, link: Link) -> None:
     row = connection.execute("SELECT revision, fence FROM link WHERE id = ?", (link.id,)).fetchone()
@@ -257,6 +247,17 @@ def _connect(path: str, create: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _copied(path: str) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if Path(path).exists():
+        original = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+        try:
+            original.backup(copy)
+        finally:
+            original.close()
+    return copy
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
