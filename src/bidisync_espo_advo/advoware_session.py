@@ -24,8 +24,8 @@ SYSTEM = "advoware"
 DEFAULT_LIFE_S = 55 * 60.0
 EARLY_S = 60.0
 
-_OFFLINE = ("nicht angemeldet", "nicht registriert", "nicht erreichbar")
-_REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt")
+_OFFLINE = ("nicht angemeldet", "nicht erreichbar")
+_REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt", "nicht registriert")
 
 
 @attrs.frozen

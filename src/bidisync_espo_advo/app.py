@@ -31,6 +31,8 @@ from bidisync.rehearsal import Rehearsal
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
+RETRY_READS_FOR_S = 20.0
+
 
 @attrs.frozen
 class Remotes:
@@ -52,6 +54,7 @@ class Remotes:
                 clock,
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
+                retry_for_s=min(RETRY_READS_FOR_S, config.timeout_s),
             )
             for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
         }

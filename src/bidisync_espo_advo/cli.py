@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -170,6 +171,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit status; every error is one line on stderr."""
     options = Options()
+    if os.environ.get("ESPO_ADVO_DEBUG") != "1":
+        logging.getLogger("stamina").disabled = True  # what a retry came to is told once, at its end
     try:
         status = group.main(arguments, prog_name="espo-advo", standalone_mode=False, obj=options)
         return status if isinstance(status, int) else 0

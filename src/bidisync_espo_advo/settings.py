@@ -164,10 +164,11 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     file = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     tables = {} if file is None else _read(file)
     for section, key, value in _from_environment(environ):
-        table = tables
+        table: Any = tables
         for name in section.split("."):
-            table = table.setdefault(name, {})
-        table[key] = value
+            table = table.setdefault(name, {}) if isinstance(table, dict) else None
+        if isinstance(table, dict):  # a table that is none is refused below
+            table[key] = value
     return Settings.from_tables(tables)
 
 

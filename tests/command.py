@@ -1,0 +1,69 @@
+"""The command as a process of its own, against simulators that are processes or servers in the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from bidisync_espo_advo.settings import render_toml
+
+
+@attrs.frozen
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The document on stdout."""
+        return json.loads(self.out)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without any setting of ours but these."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ESPO_ADVO_")}
+    return {**clean, **more}
+
+
+async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Process:
+    """The command, running."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bidisync_espo_advo", *arguments, cwd=cwd, stdout=pipe, stderr=pipe, env=environment(**env)
+    )
+
+
+async def run(*arguments: str, cwd: Path, **env: str) -> Ended:
+    """The command, ended."""
+    process = await start(*arguments, cwd=cwd, **env)
+    out, err = await asyncio.wait_for(process.communicate(), 120)
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def simulated(*arguments: str, cwd: Path) -> AsyncIterator[dict[str, Any]]:
+    """A simulator as a process; what it announced."""
+    process = await start("simulate", *arguments, cwd=cwd)
+    assert process.stdout is not None
+    try:
+        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+
+
+def configure(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the configuration file that the command finds by itself."""
+    (folder / "espo-advo.toml").write_text(render_toml(tables))
