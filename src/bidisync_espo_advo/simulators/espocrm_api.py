@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from email.utils import format_datetime
+from email.utils import formatdate
 from typing import Any
 
 import attrs
@@ -78,7 +78,7 @@ class EspoApi:
             body = self._dispatch(request, parts, raw, user)
         except Refusal as refusal:
             return refused(refusal)
-        return fine(body, format_datetime(now, usegmt=True) if now.utcoffset() is not None else "")
+        return fine(body, formatdate(now.timestamp(), usegmt=True))
 
     def _dispatch(self, request: web.Request, parts: list[str], raw: bytes, user: User) -> bytes:
         if parts == ["App", "user"]:
@@ -166,10 +166,10 @@ class EspoApi:
         return encoded({"total": 0, "list": []})
 
     def _metadata(self, key: str) -> bytes:
-        occ = {"optimisticConcurrencyControl": True} if self.store.switches["occ"] == "on" else {}
+        occ = {"optimisticConcurrencyControl": True}
         place: Any = {
             "entityDefs": {
-                name: {"fields": kind.definitions(), **(occ if name == "CBeteiligte" else {})}
+                name: {"fields": kind.definitions(), **(occ if self.store.counts_versions(kind) else {})}
                 for name, kind in ENTITY_TYPES.items()
             }
         }

@@ -36,7 +36,7 @@ def listed(
     total = len(found)
     if query.without_total:
         total = MORE_FOLLOW if query.offset + query.size < len(found) else NO_MORE
-    show = _shower(store, hidden, query.select)
+    show = _shower(store, kind, hidden, query.select)
     return b'{"total":%d,"list":[' % total + b",".join(map(show, page)) + b"]}"
 
 
@@ -46,15 +46,15 @@ def _hidden(kind: EntityType, user: User) -> frozenset[str]:
 
 
 def _shower(
-    store: EspoStore, hidden: frozenset[str], select: frozenset[str] | None
+    store: EspoStore, kind: EntityType, hidden: frozenset[str], select: frozenset[str] | None
 ) -> Callable[[Record], bytes]:
     def whole(record: Record) -> bytes:
         if record.row_json is None:
-            record.row_json = encoded(store.shown_in_list(record))
+            record.row_json = encoded(store.shown_in_list(kind, record))
         return record.row_json
 
     def part(record: Record) -> bytes:
-        row = store.shown_in_list(record)
+        row = store.shown_in_list(kind, record)
         return encoded(
             {name: row[name] for name in row if name not in hidden and (select is None or name in select)}
         )
