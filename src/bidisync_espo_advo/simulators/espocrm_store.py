@@ -298,4 +298,4 @@ def _known(given: Mapping[str, Any]) -> Mapping[str, Any]:
     unknown = set(given) - writable
     if unknown:
         raise ValueError(f"no such attribute: {', '.join(sorted(unknown))}")
-    return given
+    return deepcopy(dict(given))
