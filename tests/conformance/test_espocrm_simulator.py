@@ -100,20 +100,20 @@ class Caller:
     async def post(self, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         return await self.call("POST", "CBeteiligte", body, headers=headers)
 
-    async def put(self, id: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+    async def put(self, id: str, /, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         return await self.call("PUT", f"CBeteiligte/{id}", body, headers=headers)
 
     async def delete(self, id: str) -> Answer:
         return await self.call("DELETE", f"CBeteiligte/{id}")
 
-    async def list(self, *where: Mapping[str, Any], **params: Any) -> Answer:
+    async def find(self, *where: Mapping[str, Any], **params: Any) -> Answer:
         """A list by ``searchParams``."""
         search = {"where": list(where), **params}
         return await self.call("GET", "CBeteiligte", params={"searchParams": json.dumps(search)})
 
     async def names(self, *where: Mapping[str, Any], **params: Any) -> list[str]:
         """The last names that such a list gives, in order."""
-        answer = await self.list(*where, **{"orderBy": "lastName", "order": "asc", **params})
+        answer = await self.find(*where, **{"orderBy": "lastName", "order": "asc", **params})
         assert answer.status == 200, answer
         return [row["lastName"] for row in answer.json["list"]]
 
@@ -191,17 +191,17 @@ async def test_more_than_ten_failed_logins_block_the_address_for_a_minute(
     for _ in range(11):
         bad = await espo.as_("").call("GET", "CBeteiligte", headers={"X-Api-Key": "wrong"})
         assert bad.status == 401
-    blocked = await espo.list()
+    blocked = await espo.find()
     assert (blocked.status, blocked.text, blocked.reason) == (403, "", None)
     clock.wait(61)
-    assert (await espo.list()).status == 200
+    assert (await espo.find()).status == 200
 
 
 async def test_the_block_can_be_switched_off(espo: Caller) -> None:
     espo.server.store.behave({"login_block": "off"})
     for _ in range(20):
         await espo.as_("").call("GET", "CBeteiligte", headers={"X-Api-Key": "wrong"})
-    assert (await espo.list()).status == 200
+    assert (await espo.find()).status == 200
 
 
 # Reading
@@ -367,10 +367,11 @@ async def test_without_the_json_content_type_all_fields_are_lost(espo: Caller) -
 
 async def test_the_same_name_or_address_is_a_duplicate(espo: Caller) -> None:
     id = await made(espo, firstName="Ada", emailAddress="Ada@example.com")
-    for body in (
+    twins: list[dict[str, Any]] = [
         {"firstName": "ADA", "lastName": "köster"},
         {"lastName": "Anders", "emailAddress": "ada@EXAMPLE.com"},
-    ):
+    ]
+    for body in twins:
         answer = await espo.post(**body)
         assert (answer.status, answer.reason) == (409, "duplicate")
         assert [row["id"] for row in answer.json] == [id]
@@ -424,7 +425,7 @@ async def test_a_put_that_changes_nothing_leaves_no_trace(espo: Caller, clock: S
         {"modifiedAt": "2001-01-01 00:00:00", "modifiedById": "1", "versionNumber": 3},
         before,
     ):
-        assert (await espo.put(id, **body)).status == 200
+        assert (await espo.call("PUT", f"CBeteiligte/{id}", body)).status == 200
         assert (await espo.get(id)).json == before
 
 
@@ -510,7 +511,7 @@ async def test_a_deletion_hides_the_record_from_all_but_the_admin(espo: Caller, 
     assert (await espo.delete(id)).status == (await espo.get(id)).status == (await espo.put(id)).status == 404
     seen = (await espo.as_("admin").get(id)).json
     assert (seen["deleted"], seen["modifiedAt"]) == (True, LATER)
-    assert (await espo.as_("admin").list(item("equals", "deleted", True))).json["total"] == 0
+    assert (await espo.as_("admin").find(item("equals", "deleted", True))).json["total"] == 0
 
 
 async def test_only_the_admin_restores_and_the_id_stays(espo: Caller) -> None:
@@ -557,11 +558,11 @@ async def test_a_forbidden_field_is_neither_seen_nor_written_nor_searched(espo: 
     assert answer.status == 200
     assert "quote" not in answer.json
     assert "quote" not in (await limited.get(id)).json
-    assert "quote" not in (await limited.list()).json["list"][0]
+    assert "quote" not in (await limited.find()).json["list"][0]
     stored = (await espo.get(id)).json
     assert (stored["quote"], stored["betnr"], stored["titel"]) == (1.5, 1, "Dr.")
-    assert (await limited.list(item("equals", "quote", 1))).status == 400
-    assert (await limited.list(orderBy="quote")).status == 400
+    assert (await limited.find(item("equals", "quote", 1))).status == 400
+    assert (await limited.find(orderBy="quote")).status == 400
 
 
 # Lists
@@ -569,7 +570,7 @@ async def test_a_forbidden_field_is_neither_seen_nor_written_nor_searched(espo: 
 
 async def test_a_list_row_lacks_what_only_a_get_has(espo: Caller) -> None:
     full = (await espo.get(await made(espo))).json
-    row = (await espo.list()).json["list"][0]
+    row = (await espo.find()).json["list"][0]
     assert set(full) - set(row) == {"emailAddressData", "phoneNumberData", "teamsIds", "teamsNames"}
     assert row.items() <= full.items()
 
@@ -593,9 +594,9 @@ async def test_a_list_holds_200_rows_newest_first_and_no_page_may_be_larger(
         "list": [],
     }
     assert (await espo.call("GET", "CBeteiligte", params={"maxSize": -1})).status == 500
-    last = (await espo.list(maxSize=10, offset=200)).json
+    last = (await espo.find(maxSize=10, offset=200)).json
     assert [row["lastName"] for row in last["list"]] == ["N004", "N003", "N002", "N001", "N000"]
-    assert (await espo.list(offset=999)).json["list"] == []
+    assert (await espo.find(offset=999)).json["list"] == []
 
 
 async def test_the_total_is_left_out_on_request(espo: Caller) -> None:
@@ -610,7 +611,7 @@ async def test_the_total_is_left_out_on_request(espo: Caller) -> None:
 async def test_rows_of_one_second_are_ordered_by_id_in_the_same_direction(espo: Caller) -> None:
     ids = [await made(espo, lastName=f"N{number}") for number in range(8)]
     for order in ("asc", "desc"):
-        rows = (await espo.list(orderBy="modifiedAt", order=order)).json["list"]
+        rows = (await espo.find(orderBy="modifiedAt", order=order)).json["list"]
         assert [row["id"] for row in rows] == sorted(ids, reverse=order == "desc")
 
 
@@ -620,7 +621,7 @@ async def test_keyset_paging_finds_every_row_once() -> None:
         seen: list[str] = []
         where: list[dict[str, Any]] = []
         while True:
-            page = (await espo.list(*where, orderBy="modifiedAt", order="asc", select="id,modifiedAt")).json[
+            page = (await espo.find(*where, orderBy="modifiedAt", order="asc", select="id,modifiedAt")).json[
                 "list"
             ]
             if not page:
@@ -665,7 +666,7 @@ async def test_brackets_and_search_params_ask_for_the_same(espo: Caller) -> None
 
 
 async def test_a_request_line_over_8_kb_is_414(espo: Caller) -> None:
-    answer = await espo.list(item("in", "id", [ABSENT] * 450))
+    answer = await espo.find(item("in", "id", [ABSENT] * 450))
     assert answer.status == 414
 
 
@@ -737,13 +738,13 @@ async def test_filters_choose_as_sql_would(
     ],
 )
 async def test_bad_filters_are_refused(espo: Caller, where: dict[str, Any], status: int) -> None:
-    assert (await espo.list(where)).status == status
+    assert (await espo.find(where)).status == status
 
 
 async def test_an_order_that_there_is_not_is_refused(espo: Caller) -> None:
-    assert (await espo.list(orderBy="bogus")).reason == "Order by non-existing field 'bogus'."
-    assert (await espo.list(orderBy="modifiedAt,id")).status == 400
-    assert (await espo.list(orderBy="betnr", order="sideways")).reason == "order value is bad."
+    assert (await espo.find(orderBy="bogus")).reason == "Order by non-existing field 'bogus'."
+    assert (await espo.find(orderBy="modifiedAt,id")).status == 400
+    assert (await espo.find(orderBy="betnr", order="sideways")).reason == "order value is bad."
 
 
 # People, populations, switches
@@ -833,7 +834,7 @@ async def test_no_credential_is_in_the_log_or_a_repr(espo: Caller) -> None:
     secrets = [
         value for user in espo.server.users.values() for name, value in user.items() if name != "username"
     ]
-    told = repr(espo.server.control.log) + repr(espo.server.store)
+    told = repr(espo.server)
     secrets = [
         secret for secret in secrets if secret not in {user["id"] for user in espo.server.users.values()}
     ]
