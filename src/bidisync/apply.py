@@ -172,7 +172,8 @@ async def _fresh(parts: Parts, side: Side, seen: Snapshot) -> Snapshot:
     can = parts.replica(side).capabilities
     usable = can.row_can_be_written or not seen.row
     guarded = can.conditional_write is not Conditional.IGNORED and seen.version is not None
-    if usable and (guarded or parts.clock.monotonic() - seen.seen_at <= parts.limits.freshness_s):
+    age = parts.clock.now() - seen.seen_at
+    if usable and (guarded or 0.0 <= age <= parts.limits.freshness_s):
         return seen
     now = await parts.replica(side).get(seen.id)
     change = parts.detector(Shadow.of(seen), now)

@@ -63,6 +63,7 @@ class Engine:
             try:
                 link = await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
+                    link = await self._still(ref, link)
                     return await self._sync_held(ref, link, lease, rows, effects)
             except Underway as error:
                 return self._later(ref, link, error, effects, error.until)
@@ -102,8 +103,8 @@ class Engine:
                 found[ref] = await self.sync(ref, read)
 
             await side_by_side(chosen.values(), one, self.parts.limits.concurrency)
-            for link in links.values():
-                done.update(link.refs)
+            for outcome in found.values():
+                done.update(outcome.refs)
             yield [found[ref] for ref in chosen.values() if ref in found]
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
@@ -132,6 +133,13 @@ class Engine:
     async def _link_of(self, ref: Ref) -> Link:
         return (await self.parts.store.load([ref])).get(ref) or Link.begin(ref)
 
+    async def _still(self, ref: Ref, link: Link) -> Link:
+        """The link as it is now that it is held: whoever held it before may have changed it."""
+        now = await self._link_of(ref)
+        if now.id != link.id:
+            raise Contended("the record has become part of another link")
+        return now
+
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
         if link.tombstoned:
             return self._told(Outcome.of(ref, link, effects))
@@ -140,7 +148,7 @@ class Engine:
             link = await meeting.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
-        mine = await self._look(ref, rows)
+        mine = await self._look(ref, link, rows)
         if self.nothing_new(link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
             return self._told(Outcome.of(ref, link, effects))
@@ -158,7 +166,7 @@ class Engine:
                 if link.settled:
                     return self._told(Outcome.of(ref, link, effects))
                 raise Again("the new record is already another one")
-        theirs = await self._look(Ref(other, link.on(other) or ""), rows)
+        theirs = await self._look(Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
         link = await self._settle(link, looks, lease, effects)
         if not link.settled:
@@ -166,11 +174,15 @@ class Engine:
         await self._learn(looks)
         return self._told(Outcome.of(ref, link, effects))
 
-    async def _look(self, ref: Ref, rows: Rows) -> Snapshot:
-        """The record as it is: the row that a list brought along, else a read by id."""
-        replica = self.parts.replica(ref.side)
-        row = rows.get(ref)
-        if row is not None and replica.capabilities.row_is_complete:
+    async def _look(self, ref: Ref, link: Link, rows: Rows) -> Snapshot:
+        """The record as it is: the row that a list brought along, else a read by id.
+
+        A row from before the last write or read of the record shows the past, and would
+        take back what was written since.
+        """
+        replica, row, shadow = self.parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
+        newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
+        if row is not None and newer and replica.capabilities.row_is_complete:
             return row
         return await replica.get(ref.id)
 

@@ -65,10 +65,21 @@ class Meeting:
         await self._not_just_made(link, mine, side)
         candidates = await self.index.matches(side.other, mine)
         links = await self.parts.store.load([known.ref for known in candidates])
-        return judge(
+        verdict = judge(
             self.index.keys(mine),
             candidates,
             taken=lambda ref: ref in links and links[ref].on(side) is not None,
+        )
+        if isinstance(verdict, Ref) and await self._has_namesake(mine, side):
+            return Defer("match_several")
+        return verdict
+
+    async def _has_namesake(self, mine: Snapshot, side: Side) -> bool:
+        """Whether another record of the same side answers to the same strong key: then nobody knows whose it is."""
+        keys = self.index.keys(mine)
+        return any(
+            known.ref.id != mine.id and shares_strong(keys, known.keys)
+            for known in await self.index.matches(side, mine)
         )
 
     async def _named(self, mine: Snapshot, side: Side, counterpart: str) -> Ref | Defer:

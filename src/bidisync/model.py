@@ -124,7 +124,9 @@ class Snapshot:
 
     ``version`` is ``None`` where the system has none. ``row`` marks a row of a list, which
     may be older and poorer than a read by id. ``native`` is what the replica needs to write
-    against this snapshot; it is kept out of ``repr``, comparison and storage.
+    against this snapshot; it is kept out of ``repr``, comparison and storage. ``seen_at`` is
+    when this state was certainly still true: for a reply when it came, for the rows of a list
+    when the list was asked for.
     """
 
     id: str

@@ -39,6 +39,7 @@ class Outcome:
     adopted: bool = False
     settled: int = 0
     retry_at: float | None = None
+    refs: tuple[Ref, ...] = ()  # the records of the link
 
     @classmethod
     def of(cls, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
@@ -54,6 +55,7 @@ class Outcome:
             adopted=effects.adopted,
             settled=effects.settled,
             retry_at=retry_at,
+            refs=link.refs,
         )
 
     @property
@@ -73,25 +75,26 @@ def reason_of(link: Link) -> str:
 class Tally:
     """Sums over the outcomes of a pass; the last outcome of a link is the one that counts."""
 
-    examined: int = 0
     created: Counter[Side] = attrs.Factory(Counter)
     updated: Counter[Side] = attrs.Factory(Counter)
     deleted: Counter[Side] = attrs.Factory(Counter)
     adopted: int = 0
     settled: int = 0
     rounds: int = 0
-    unmoved: Counter[LinkState] = attrs.Factory(Counter)
+    _unmoved: dict[str, LinkState] = attrs.Factory(dict)
     _last: dict[str, Outcome] = attrs.Factory(dict)
 
-    def skip(self, state: LinkState) -> None:
+    @property
+    def examined(self) -> int:
+        """How many records were looked at; both records of a link count as one."""
+        return len(self._last.keys() | self._unmoved.keys())
+
+    def skip(self, link_id: str, state: LinkState) -> None:
         """Count a record that is as it was, and how it stands."""
-        self.examined += 1
-        self.unmoved[state] += 1
+        self._unmoved[link_id] = state
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome; a record that is dealt with again is examined once."""
-        if outcome.link_id not in self._last:
-            self.examined += 1
         self._last[outcome.link_id] = outcome
         self.created.update(outcome.created)
         self.updated.update(outcome.updated)
@@ -106,4 +109,5 @@ class Tally:
 
     def states(self) -> Counter[LinkState]:
         """How many of the records examined stand in which state."""
-        return self.unmoved + Counter(outcome.state for outcome in self._last.values())
+        last = {link_id: outcome.state for link_id, outcome in self._last.items()}
+        return Counter({**self._unmoved, **last}.values())

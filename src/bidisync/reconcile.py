@@ -314,9 +314,14 @@ def _withhold(decision: Decision) -> Decision:
 
 
 def _read_only_review(look: _Look, decision: Decision) -> Review | None:
+    """A task about a field that one side ignores, with the values that the plan leaves behind."""
     if decision.row is not Row.READ_ONLY:
         return None
-    return Review(ReviewKind.READ_ONLY, "read_only", decision.group, {look.field.name: look.versions})
+    left, right = (
+        decision.result if side in decision.writes else look.versions.on(side) for side in (Side.LEFT, Side.RIGHT)
+    )
+    versions = attrs.evolve(look.versions, left=left, right=right)
+    return Review(ReviewKind.READ_ONLY, "read_only", decision.group, {look.field.name: versions})
 
 
 def _writes(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> tuple[Write, ...]:

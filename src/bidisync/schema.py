@@ -8,6 +8,7 @@ Everything is checked when a ``Policy`` is made, not at the hundredth record.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import attrs
 
@@ -80,12 +81,20 @@ def describe(strategy: ConflictStrategy) -> str:
     return getattr(strategy, "__name__", None) or str(strategy)
 
 
+def _as_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
+    return tuple(fields)
+
+
+def _as_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+    return tuple(groups)
+
+
 @attrs.frozen
 class Policy:
     """All fields and all groups of one kind of record; wrong ones are ``Misconfigured``."""
 
-    fields: tuple[Field, ...] = attrs.field(converter=tuple)
-    groups: tuple[Group, ...] = attrs.field(converter=tuple)
+    fields: tuple[Field, ...] = attrs.field(converter=_as_fields)
+    groups: tuple[Group, ...] = attrs.field(converter=_as_groups)
     on_delete: OnDelete = OnDelete.REVIEW
     _members: tuple[tuple[Group, tuple[Field, ...]], ...] = attrs.field(init=False, repr=False, eq=False)
 

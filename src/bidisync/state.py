@@ -35,15 +35,16 @@ SCHEMA = 1
 
 @attrs.frozen
 class Shadow:
-    """One side as it was last read back from it or acknowledged by it."""
+    """One side as it was last read back from it or acknowledged by it, and when that was."""
 
     fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
     version: str | None = None
+    seen_at: float = attrs.field(default=0.0, eq=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Shadow:
         """What to remember of a snapshot."""
-        return cls(fields=dict(snapshot.fields), version=snapshot.version)
+        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at)
 
 
 @attrs.frozen
@@ -145,6 +146,11 @@ class Link:
     def refs(self) -> tuple[Ref, ...]:
         """The records of the link that are known."""
         return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)
+
+    @property
+    def due(self) -> bool:
+        """Whether something is left to do that needs no person."""
+        return not (self.settled or self.attempts.dead or self.tombstoned)
 
     @property
     def state(self) -> LinkState:

@@ -120,8 +120,7 @@ class Sweep:
                 if everything
                 else self.engine.unmoved(link, listed, snapshot)
             ):
-                if listed is Side.RIGHT or link.right_id is None:
-                    tally.skip(link.state)
+                tally.skip(link.id, link.state)
                 continue
             moved.append(snapshot)
             if only in (None, listed):

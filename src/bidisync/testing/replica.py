@@ -55,6 +55,7 @@ class Call:
 class MemoryReplica:
     """Records in a dictionary, with versions, capabilities and a list of the calls made.
 
+    ``names`` are fields that every record has, empty if nothing else was said.
     ``edit``, ``add`` and ``remove`` are what a person does. ``ignores`` are fields that only
     a create takes. ``before`` is called with each call before it takes effect and may raise
     or edit: a request lost, a person in between; ``after`` once it took effect: a reply lost.
@@ -62,8 +63,8 @@ class MemoryReplica:
 
     prefix: str = "r"
     capabilities: Capabilities = FULL
+    names: tuple[str, ...] = ()
     ignores: frozenset[str] = frozenset()
-    monotonic: Callable[[], float] = lambda: 0.0
     now: Callable[[], float] = lambda: 0.0
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
@@ -182,15 +183,15 @@ class MemoryReplica:
     def _snapshot(self, id: str, *, row: bool) -> Snapshot:
         record = self.records.get(id)
         if record is None:
-            return Snapshot(id, {}, gone=True, seen_at=self.monotonic())
-        fields: dict[str, Seen] = dict(record.fields)
+            return Snapshot(id, {}, gone=True, seen_at=self.now())
+        fields: dict[str, Seen] = {**dict.fromkeys(self.names), **record.fields}
         return Snapshot(
             id,
             fields,
             version=str(record.version),
             notes=record.notes if self.capabilities.keeps_notes else None,
             row=row,
-            seen_at=self.monotonic(),
+            seen_at=self.now(),
         )
 
     def _token(self) -> int:

@@ -1,0 +1,216 @@
+"""A system's own record and the shared one, translated both ways field by field.
+
+Each ``FieldMap`` is a lens: what it reads from a native record can be written back without
+a change, and what is written is read again. The spelling of a value is never touched; when
+two spellings mean the same is the business of keys (``same_text``), not of the translation.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import cast
+
+import attrs
+
+from bidisync.errors import Duplicate, Misconfigured, Unmappable
+from bidisync.model import (
+    ABSENT,
+    Capabilities,
+    Created,
+    Fields,
+    Notes,
+    Page,
+    Seen,
+    Snapshot,
+    Value,
+)
+from bidisync.protocols import Mapper, Replica
+from bidisync.state import Intent
+
+
+@attrs.frozen
+class Codec:
+    """Reads a native value and writes it; ``Unmappable`` where a value has no form.
+
+    Neither is asked about ``None``: that a field is empty needs no translation.
+    """
+
+    name: str
+    decode: Callable[[object], Value]
+    encode: Callable[[Value], object]
+
+
+def _text(native: object) -> Value:
+    if not isinstance(native, str):
+        raise Unmappable(f"expected text, not {type(native).__name__}")
+    return native if native.strip() else None
+
+
+def _encode_text(value: Value) -> object:
+    if not isinstance(value, str):
+        raise Unmappable(f"expected text, not {type(value).__name__}")
+    return value
+
+
+TEXT = Codec("text", _text, _encode_text)
+"""Text as it is spelled; blank text is an empty field."""
+
+
+@attrs.frozen
+class FieldMap:
+    """A field of the shared record and its place in a native one."""
+
+    field: str
+    native: str
+    codec: Codec = TEXT
+
+    def get(self, native: Mapping[str, object]) -> Seen:
+        """The field's value; ``ABSENT`` where the native record lacks it."""
+        if self.native not in native:
+            return ABSENT
+        value = native[self.native]
+        return None if value is None else self._named(self.codec.decode, value)
+
+    def put(self, value: Value) -> object:
+        """The native value."""
+        return None if value is None else self._named(self.codec.encode, value)
+
+    def _named(self, translate: Callable[..., object], value: object) -> Value:
+        try:
+            return cast(Value, translate(value))
+        except Unmappable as error:
+            raise Unmappable(f"the field {self.field}: {error}", field=self.field) from error
+
+
+@attrs.frozen
+class FieldMapper:
+    """A mapper made of field maps; one that names a field or a place twice is ``Misconfigured``."""
+
+    maps: tuple[FieldMap, ...]
+
+    def __attrs_post_init__(self) -> None:
+        for kind, names in (("field", [m.field for m in self.maps]), ("native field", [m.native for m in self.maps])):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise Misconfigured(f"the {kind} {twice[0]!r} stands twice in the mapping")
+
+    def get(self, native: Mapping[str, object]) -> Fields:
+        """The record's fields. One that can't be read is ``ABSENT``: left alone, on both sides."""
+        return {field_map.field: self._read(field_map, native) for field_map in self.maps}
+
+    def _read(self, field_map: FieldMap, native: Mapping[str, object]) -> Seen:
+        try:
+            return field_map.get(native)
+        except Unmappable:
+            return ABSENT
+
+    def unreadable(self, native: Mapping[str, object]) -> tuple[str, ...]:
+        """The fields whose native values can't be read."""
+        names = []
+        for field_map in self.maps:
+            try:
+                field_map.get(native)
+            except Unmappable:
+                names.append(field_map.field)
+        return tuple(names)
+
+    def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
+        """The native fields of these changes; ``native`` plays no part in plain field maps."""
+        return {m.native: m.put(changes[m.field]) for m in self.maps if m.field in changes}
+
+    def field_of(self, native: str) -> str:
+        """The field that lives there, or the native name itself."""
+        return next((m.field for m in self.maps if m.native == native), native)
+
+
+@attrs.frozen
+class Mapped:
+    """A replica in the shared form, around one in a system's own form."""
+
+    replica: Replica
+    mapper: Mapper
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the replica within."""
+        return self.replica.capabilities
+
+    @property
+    def newest(self) -> str | None:
+        """That of the replica within."""
+        return self.replica.newest
+
+    async def get(self, id: str) -> Snapshot:
+        """The record now."""
+        return self._shared(await self.replica.get(id))
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """The records that a bulk read finds."""
+        return {id: self._shared(native) for id, native in (await self.replica.get_many(ids)).items()}
+
+    async def list(self, since: str | None = None) -> AsyncIterator[Page]:
+        """The pages of the replica within."""
+        async for page in self.replica.list(since):
+            yield Page(tuple(self._shared(native) for native in page.snapshots), page.cursor)
+
+    async def create(
+        self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
+    ) -> Created:
+        """Make a record."""
+        native = cast(Mapping[str, Value], self.mapper.put(fields, {}))
+        try:
+            created = await self.replica.create(native, notes=notes, despite_duplicates=despite_duplicates)
+        except Duplicate as error:
+            raise Duplicate(str(error), existing=[self._shared(found) for found in error.existing]) from error
+        return attrs.evolve(created, snapshot=created.snapshot and self._shared(created.snapshot))
+
+    async def update(
+        self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        """Change only these fields."""
+        inner = cast(Snapshot, seen.native)
+        native = cast(Mapping[str, Value], self.mapper.put(changes, cast(Mapping[str, object], inner.fields)))
+        now = await self.replica.update(inner, native, notes=notes)
+        return None if now is None else self._shared(now)
+
+    async def delete(self, seen: Snapshot) -> None:
+        """Delete the record."""
+        await self.replica.delete(cast(Snapshot, seen.native))
+
+    async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
+        """The records whose notes name this id."""
+        return [self._shared(native) for native in await self.replica.find_by_counterpart(counterpart)]
+
+    async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
+        """Records that may be the one which this create made."""
+        payload = cast(Mapping[str, Value], self.mapper.put(intent.payload, {}))
+        found = await self.replica.find_created(attrs.evolve(intent, payload=payload))
+        return [self._shared(native) for native in found]
+
+    def _shared(self, inner: Snapshot) -> Snapshot:
+        fields = {} if inner.gone else self.mapper.get(cast(Mapping[str, object], inner.fields))
+        return attrs.evolve(inner, fields=fields, native=inner)
+
+
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
+def same_text(value: Value) -> Value:
+    """The form in which two spellings of one text are equal: Unicode, white space and line ends aside."""
+    if not isinstance(value, str):
+        return value
+    text = unicodedata.normalize("NFC", value).translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(lines).strip() or None
+
+
+def match_key(value: Seen) -> str:
+    """The form in which names are compared to find the same person: a hint, never written anywhere."""
+    if value is ABSENT or value is None:
+        return ""
+    text = str(same_text(str(value)) or "").casefold().translate(_GERMAN)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w]+", " ", plain.replace("ł", "l").replace("ı", "i")).split())

@@ -1,0 +1,1 @@
+"""Where links are kept: one module per outside library, unaware of each other."""

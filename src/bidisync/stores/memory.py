@@ -1,0 +1,109 @@
+"""State in memory: the reference for what a store promises, and enough for a test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import attrs
+
+from bidisync.errors import Contended
+from bidisync.model import Ref, Side
+from bidisync.state import Journaled, Known, Link
+
+
+@attrs.define
+class MemoryStore:
+    """Everything in dictionaries; gone with the process."""
+
+    _links: dict[str, Link] = attrs.Factory(dict)
+    _owners: dict[Ref, str] = attrs.Factory(dict)
+    _journal: list[Journaled] = attrs.Factory(list)
+    _known: dict[Ref, Mapping[str, str]] = attrs.Factory(dict)
+    _marks: dict[str, str] = attrs.Factory(dict)
+
+    async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
+        """The links of those records that have one."""
+        return {ref: self._links[self._owners[ref]] for ref in refs if ref in self._owners}
+
+    async def links(self) -> AsyncIterator[Sequence[Link]]:
+        """All links, in groups, by id."""
+        ids = sorted(self._links)
+        for start in range(0, len(ids), 500):
+            yield [self._links[id] for id in ids[start : start + 500] if id in self._links]
+
+    async def save(
+        self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()
+    ) -> Link:
+        """Store the link in place of the revision that it was read at."""
+        for old in (link, *absorbs):
+            stored = self._links.get(old.id)
+            if (0 if stored is None else stored.revision) != old.revision:
+                raise Contended("somebody else changed this link")
+            if stored is not None and old.fence < stored.fence:
+                raise Contended("somebody else took this link over")
+        before = self._links.get(link.id)
+        gone = {old.id for old in absorbs} | {link.id}
+        if any(self._owners.get(ref, link.id) not in gone for ref in link.refs):
+            raise Contended("this record belongs to another link")
+        for id in gone:
+            self._links.pop(id, None)
+        for replaced in (*absorbs, *(() if before is None else (before,))):
+            for ref in replaced.refs:
+                self._owners.pop(ref, None)
+        self._owners.update(dict.fromkeys(link.refs, link.id))
+        link = attrs.evolve(link, revision=link.revision + 1)
+        self._links[link.id] = link
+        self._journal.extend(journal)
+        return link
+
+    async def fence(self, link: Link) -> int:
+        """The fence that is stored now."""
+        return self._links[link.id].fence if link.id in self._links else 0
+
+    async def open_intents(self) -> Sequence[Link]:
+        """Links with an intent that nobody has finished."""
+        return [link for link in self._links.values() if link.intent is not None]
+
+    async def unsettled(self) -> Sequence[Link]:
+        """Links that are due again by themselves."""
+        return [link for link in self._links.values() if link.due]
+
+    async def count(self) -> Mapping[str, int]:
+        """How many links there are in each state."""
+        return Counter(link.state.value for link in self._links.values())
+
+    async def learn(self, known: Sequence[Known]) -> None:
+        """Put records into the index."""
+        self._known.update({entry.ref: dict(entry.keys) for entry in known})
+
+    async def forget(self, refs: Sequence[Ref]) -> None:
+        """Take records out of the index."""
+        for ref in refs:
+            self._known.pop(ref, None)
+
+    async def matches(self, side: Side, keys: Mapping[str, str]) -> Sequence[Known]:
+        """The records of that side which share one of these keys."""
+        return [
+            Known(ref, theirs)
+            for ref, theirs in self._known.items()
+            if ref.side is side and any(theirs.get(name) == value for name, value in keys.items())
+        ]
+
+    async def journal(self, link_id: str) -> Sequence[Journaled]:
+        """The journal of a link, oldest first."""
+        return [line for line in self._journal if line.link_id == link_id]
+
+    async def get_mark(self, name: str) -> str | None:
+        """A small value by its name."""
+        return self._marks.get(name)
+
+    async def set_mark(self, name: str, value: str | None) -> None:
+        """Set or remove it."""
+        if value is None:
+            self._marks.pop(name, None)
+        else:
+            self._marks[name] = value
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,212 @@
+"""Where Advoware is, and a token to talk to it: discovery, sign-in, one refresh at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+from urllib.parse import urlsplit
+
+import attrs
+from whenever import Instant
+
+from bidisync.clock import utc_seconds
+from bidisync.errors import Misconfigured, Unauthorized, Unavailable
+from bidisync.protocols import Chance, Clock
+from bidisync_espo_advo.connections import AdvowareConfig
+from bidisync_espo_advo.transport import Request, Response, Wire
+
+SYSTEM = "advoware"
+DEFAULT_LIFE_S = 55 * 60.0
+EARLY_S = 60.0
+
+_OFFLINE = ("nicht angemeldet", "nicht registriert", "nicht erreichbar")
+_REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt")
+
+
+@attrs.frozen
+class Addresses:
+    """Where the API and the token service are, each with a slash at the end."""
+
+    api: str
+    security: str
+
+
+@attrs.frozen
+class Token:
+    """A token and when it ends."""
+
+    text: str = attrs.field(repr=False)
+    expires_at: float
+
+
+@attrs.define
+class AdvowareSession:
+    """Signs requests in. Concurrent callers share one discovery and one refresh."""
+
+    config: AdvowareConfig
+    wire: Wire
+    clock: Clock
+    chance: Chance
+    _addresses: Addresses | None = attrs.field(default=None, init=False)
+    _token: Token | None = attrs.field(default=None, init=False, repr=False)
+    _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
+
+    async def request(
+        self, method: str, path: str, body: object = None, query: dict[str, str] | None = None
+    ) -> Response:
+        """The response to a signed-in request; one refused token is refreshed and the request repeated.
+
+        A 401 means that nothing was carried out, so a write may be repeated too.
+        """
+        refused: Token | None = None
+        for _ in range(2):
+            addresses = await self.addresses()
+            token = await self._signed_in(refused)
+            headers = {"Authorization": f"Bearer {token.text}", "Accept": "application/json"}
+            data = None
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+                data = json.dumps(body, ensure_ascii=False).encode()
+            url = f"{addresses.api}{self.config.path.strip('/')}/{path}"
+            response = await self.wire.send(Request(method, url, headers, query or {}, data))
+            if response.status != 401:
+                return response
+            refused = token
+        raise Unauthorized("advoware refuses a fresh token: check the credentials", system=SYSTEM)
+
+    async def addresses(self) -> Addresses:
+        """The configured addresses, or those that the discovery service names."""
+        if self._addresses is None:
+            async with self._lock:
+                if self._addresses is None:
+                    self._addresses = await self._discover()
+        return self._addresses
+
+    async def sign_in(self) -> None:
+        """Prove address and credentials."""
+        await self.addresses()
+        await self._signed_in(None)
+
+    async def _signed_in(self, refused: Token | None) -> Token:
+        async with self._lock:
+            token = self._token
+            if token is None or token is refused or token.expires_at <= self.clock.now():
+                token = self._token = await self._new_token()
+            return token
+
+    async def _discover(self) -> Addresses:
+        config = self.config
+        if config.api_url and config.security_url:
+            return Addresses(_slash(config.api_url), _slash(config.security_url))
+        url = f"{_slash(config.discovery_url)}AdvonetConfigurator/api/Url"
+        response = await self.wire.send(Request("GET", url, query={"Kanzlei": config.kanzlei}))
+        document = _object(response)
+        if response.status != 200 or document is None:
+            raise _refusal(response, "advoware does not know this Kanzlei: check advoware.kanzlei")
+        api = config.api_url or _text(document, "connectorUrl") or _text(document, "relayUrl")
+        security = config.security_url or _text(document, "securityGateway")
+        if not api or not security:
+            raise Unavailable("advoware's discovery names no address for the API or the sign-in", system=SYSTEM)
+        for found in (api, security):
+            if _private(found) and not (_private(config.discovery_url) or found in (config.api_url, config.security_url)):
+                raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
+        return Addresses(_slash(api), _slash(security))
+
+    async def _new_token(self) -> Token:
+        addresses = self._addresses
+        assert addresses is not None  # asked for before any sign-in
+        response = await self.wire.send(
+            Request(
+                "POST",
+                f"{addresses.security}api/v1/Token",
+                {"Content-Type": "application/json", "Accept": "application/json"},
+                body=json.dumps(self._credentials(), ensure_ascii=False).encode(),
+            )
+        )
+        document = _object(response)
+        text = None if document is None else _text(document, "access_token")
+        if response.status not in (200, 201) or document is None or not text:
+            raise _refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
+        return Token(text, self._end(document))
+
+    def _credentials(self) -> dict[str, object]:
+        config, nonce = self.config, self.chance.token()
+        stamp = Instant.from_timestamp(int(self.clock.now() * 1000), unit="millisecond").format("YYYY-MM-DD'T'HH:mm:ss.fff'Z'")
+        return {
+            "AppID": config.app_id,
+            "Kanzlei": config.kanzlei,
+            "Database": config.database,
+            "User": config.user,
+            "Role": config.role,
+            "Product": config.product,
+            "Password": config.password,
+            "Nonce": nonce,
+            "HMAC512Signature": signature(config.product, config.app_id, nonce, stamp, config.api_key),
+            "RequestTimeStamp": stamp,
+        }
+
+    def _end(self, document: dict[str, object]) -> float:
+        """When the token ends, a little early so that it does not end on the way."""
+        now, life = self.clock.now(), DEFAULT_LIFE_S
+        text, seconds = document.get("expiration_utc"), document.get("expires_in")
+        if isinstance(text, str):
+            try:
+                life = utc_seconds(text) - now
+            except ValueError:
+                life = DEFAULT_LIFE_S
+        elif isinstance(seconds, int | float):
+            life = float(seconds)
+        return now + life - min(EARLY_S, life / 5)
+
+
+def signature(product: int, app_id: str, nonce: str, stamp: str, api_key: str) -> str:
+    """What proves the API key to the token service: HMAC-SHA512 in base64."""
+    try:
+        key = base64.b64decode(api_key, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Misconfigured("advoware.api_key is not base64: enter it as it was handed out") from error
+    text = f"{product}:{app_id}:{nonce}:{stamp}".encode()
+    return base64.b64encode(hmac.new(key, text, hashlib.sha512).digest()).decode()
+
+
+def _refusal(response: Response, advice: str) -> Unauthorized | Unavailable:
+    """What a German error text means; the text itself goes nowhere."""
+    text = response.body[:4096].decode("utf-8", "replace").casefold()
+    if any(word in text for word in _OFFLINE):
+        return Unavailable("advoware's connector at the firm is not signed in", system=SYSTEM)
+    if response.status in (400, 401, 403, 404) or any(word in text for word in _REFUSED):
+        return Unauthorized(advice, system=SYSTEM)
+    return Unavailable(f"advoware's sign-in answered {response.status} without a token", system=SYSTEM)
+
+
+def _object(response: Response) -> dict[str, object] | None:
+    try:
+        document = response.json()
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _text(document: dict[str, object], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _slash(url: str) -> str:
+    return url.rstrip("/") + "/"
+
+
+def _private(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback or address.is_link_local

@@ -1,0 +1,212 @@
+"""The composition root: settings in, a running sync out, and everything closed again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import attrs
+
+from bidisync.clock import SystemChance, SystemClock
+from bidisync.engine import Engine
+from bidisync.errors import Misconfigured
+from bidisync.locks.local import LocalLocks
+from bidisync.mapping import Mapped
+from bidisync.model import LinkState, Plan, Ref, Side
+from bidisync.outcome import Outcome, Tally
+from bidisync.parts import Limits, Parts
+from bidisync.protocols import Chance, Clock, ConflictStrategy, LockProvider, Observer, Replica, StateStore
+from bidisync.retry import Backoff
+from bidisync.state import Link
+from bidisync.stores.memory import MemoryStore
+from bidisync.stores.sqlite import SqliteStore
+from bidisync.sweep import Progress, Sweep
+from bidisync_espo_advo.advoware import AdvowareReplica
+from bidisync_espo_advo.advoware_session import AdvowareSession
+from bidisync_espo_advo.espocrm import EspoReplica
+from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
+from bidisync_espo_advo.policy import hold_deletes, party_policy
+from bidisync.rehearsal import Rehearsal
+from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.transport import HttpTransport, Wire
+
+
+@attrs.frozen
+class Remotes:
+    """Both systems, reachable: native replicas and the wires that count their calls."""
+
+    espocrm: EspoReplica
+    advoware: AdvowareReplica
+    wires: Mapping[str, Wire]
+
+    @classmethod
+    def of(
+        cls, settings: Settings, clock: Clock, chance: Chance, session: aiohttp.ClientSession | None = None
+    ) -> Remotes:
+        """Clients for these settings; over ``session``'s connections if one is given."""
+        wires = {
+            name: Wire(
+                name,
+                HttpTransport(config.timeout_s, session),
+                clock,
+                max_concurrency=config.max_concurrency,
+                requests_per_second=config.requests_per_second,
+            )
+            for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
+        }
+        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
+        return cls(
+            EspoReplica(settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY)),
+            AdvowareReplica(settings.advoware, sign_in, clock),
+            wires,
+        )
+
+    @property
+    def calls(self) -> dict[str, dict[str, int]]:
+        """The requests sent so far, by system and verb."""
+        verbs = ("GET", "POST", "PUT", "DELETE")
+        return {name: {verb: wire.calls[verb] for verb in verbs} for name, wire in self.wires.items()}
+
+    async def close(self) -> None:
+        """Close what was opened here."""
+        for wire in self.wires.values():
+            await wire.transport.close()
+
+
+@attrs.frozen
+class PartySync:
+    """Parties kept in step. Made by ``open_sync``; usable until its block ends."""
+
+    engine: Engine
+    remotes: Remotes
+    sweeps: Sweep
+
+    async def sync(self, ref: Ref | str) -> Outcome:
+        """Bring one record into step: a ``Ref``, or ``left:ID`` (EspoCRM) or ``right:ID`` (Advoware)."""
+        return await self.engine.sync(_ref(ref))
+
+    async def sync_many(self, refs: Iterable[Ref | str]) -> list[Outcome]:
+        """Bring many records into step, reads in bulk and a bounded number at once."""
+        return await self.engine.sync_many([_ref(ref) for ref in refs])
+
+    async def sweep(
+        self,
+        *,
+        everything: bool = False,
+        side: Side | None = None,
+        rounds: int = 3,
+        progress: Progress | None = None,
+    ) -> Tally:
+        """One pass over what changed since the last one, or over both sides in full."""
+        return await self.sweeps.run(everything=everything, side=side, rounds=rounds, progress=progress)
+
+    async def plan(self, ref: Ref | str) -> Plan | None:
+        """What ``sync`` would do for a linked record now; ``None`` if it has no counterpart yet."""
+        decided = await self.engine.decide(_ref(ref))
+        return None if decided is None else decided[1]
+
+    async def explain(self, ref: Ref | str) -> tuple[Link, Plan] | None:
+        """The link and, field by field, the row of the table and its result, as things are now."""
+        return await self.engine.decide(_ref(ref))
+
+    async def states(self) -> Mapping[LinkState, int]:
+        """How many links there are in each state."""
+        return {LinkState(name): number for name, number in (await self.engine.parts.store.count()).items()}
+
+    @property
+    def calls(self) -> dict[str, dict[str, int]]:
+        """The requests sent so far, by system and verb."""
+        return self.remotes.calls
+
+
+def _ref(ref: Ref | str) -> Ref:
+    return ref if isinstance(ref, Ref) else Ref.parse(ref)
+
+
+@asynccontextmanager
+async def open_sync(
+    settings: Settings,
+    *,
+    session: aiohttp.ClientSession | None = None,
+    strategies: Mapping[str, ConflictStrategy] | None = None,
+    store: StateStore | None = None,
+    locks: LockProvider | None = None,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    observers: Iterable[Observer] = (),
+    rehearse: bool = False,
+) -> AsyncIterator[PartySync]:
+    """A sync of parties in the caller's event loop, until the block ends.
+
+    Closes what it opened and nothing else: a ``session``, ``store`` or ``locks`` that is
+    given stays open. ``strategies`` settle conflicts of their field group in place of the
+    configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
+    nor to the state that the settings name.
+
+    Raises ``Misconfigured`` for settings that can't work.
+    """
+    settings.require_remotes()
+    clock, chance = clock or SystemClock(), chance or SystemChance()
+    policy = party_policy(settings, strategies)
+    async with AsyncExitStack() as stack:
+        remotes = Remotes.of(settings, clock, chance, session)
+        stack.push_async_callback(remotes.close)
+        if store is None:
+            store = await (rehearsed_store(settings) if rehearse else open_store(settings))
+            stack.push_async_callback(store.close)
+        if locks is None:
+            locks = await open_locks(settings, clock, stack)
+        left: Replica = Mapped(remotes.espocrm, party_mapper("espocrm"))
+        right: Replica = Mapped(remotes.advoware, party_mapper("advoware"))
+        parts = Parts(
+            left=Rehearsal(left, "new-espocrm") if rehearse else left,
+            right=Rehearsal(right, "999999") if rehearse else right,
+            policy=policy,
+            store=store,
+            locks=locks,
+            identity=PARTY_IDENTITY,
+            guard=hold_deletes,
+            clock=clock,
+            chance=chance,
+            backoff=Backoff(attempts=settings.sync.max_attempts),
+            limits=_limits(settings),
+            observers=tuple(observers),
+            show_state=settings.sync.visible_status != "off",
+        )
+        engine = await Engine.open(parts)
+        patience = settings.lock.lease_s + _limits(settings).request_timeout_s + settings.sync.search_lag_s
+        yield PartySync(engine, remotes, Sweep(engine, patience_s=patience + 5.0))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        request_timeout_s=max(settings.espocrm.timeout_s, settings.advoware.timeout_s),
+        search_lag_s=settings.sync.search_lag_s,
+        concurrency=settings.sync.concurrency,
+    )
+
+
+async def open_store(settings: Settings, *, create: bool = True) -> StateStore:
+    """The state that the settings name."""
+    path = settings.state.url.removeprefix("sqlite:///")
+    return MemoryStore() if path == ":memory:" else await SqliteStore.open(path, create=create)
+
+
+async def rehearsed_store(settings: Settings) -> StateStore:
+    """A copy of the state that the settings name, which is neither changed nor made."""
+    path = settings.state.url.removeprefix("sqlite:///")
+    return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path)
+
+
+async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LockProvider:
+    """The lock provider that the settings name; the stack closes it."""
+    if settings.lock.url.startswith("local:"):
+        return LocalLocks(lease_s=settings.lock.lease_s, clock=clock)
+    try:
+        from bidisync.locks.redis import RedisLocks
+    except ImportError as error:
+        raise Misconfigured("lock.url names a Redis server: pip install 'bidisync[redis]'") from error
+    locks = await RedisLocks.open(settings.lock.url, lease_s=settings.lock.lease_s)
+    stack.push_async_callback(locks.close)
+    return locks

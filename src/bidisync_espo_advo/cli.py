@@ -1,0 +1,206 @@
+"""The command ``espo-advo``: options in, one line of error or a result out, and an exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from bidisync import Side, __version__
+from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
+from bidisync_espo_advo.settings import Settings, load_settings
+
+WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
+
+
+@attrs.define
+class Options:
+    """The global options, wherever on the command line they stood."""
+
+    config: Path | None = None
+    as_json: bool = False
+
+    def settings(self) -> Settings:
+        """What the configuration says."""
+        return load_settings(self.config)
+
+
+def _global(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config`` and ``--json`` before or after the command's name."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+            if value:
+                setattr(context.ensure_object(Options), name, value)
+
+        return callback
+
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=keep("config"),
+        help="Configuration file; else $ESPO_ADVO_CONFIG, else ./espo-advo.toml.",
+    )
+    as_json = click.option(
+        "--json", is_flag=True, expose_value=False, callback=keep("as_json"), help="One JSON document on stdout."
+    )
+    return config(as_json(command))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="espo-advo")
+@_global
+@click.pass_context
+def group(context: click.Context) -> None:
+    """Keep parties in step between EspoCRM and Advoware."""
+    context.ensure_object(Options)
+
+
+@group.command()
+@click.argument("ids", nargs=-1, metavar="[ID …]")
+@click.option("--all", "everything", is_flag=True, help="Read both sides in full.")
+@click.option("--side", type=click.Choice(["left", "right"]), help="Only changes seen on this side.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Take up open records so often.")
+@_global
+@click.pass_obj
+def sync(
+    options: Options, ids: tuple[str, ...], everything: bool, side: str | None, dry_run: bool, rounds: int
+) -> int:
+    """One pass: the given records, or everything changed since the last one.
+
+    An ID is left:ID (EspoCRM), right:ID (Advoware), or one side's own id.
+    """
+    from bidisync_espo_advo.commands import sync_command
+    from bidisync_espo_advo.report import Report
+
+    if ids and (everything or side):
+        raise click.UsageError("give records, or --all and --side, not both")
+    work = sync_command(
+        options.settings(),
+        ids=ids,
+        everything=everything,
+        side=None if side is None else Side(side),
+        dry_run=dry_run,
+        rounds=rounds,
+        report=Report(options.as_json),
+    )
+    return asyncio.run(work)
+
+
+@group.command()
+@_global
+@click.pass_obj
+def check(options: Options) -> int:
+    """Open every configured part, read-only, and say what works and what is missing."""
+    from bidisync_espo_advo.commands import check_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(check_command(options.settings(), report=Report(options.as_json)))
+
+
+@group.command()
+@click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
+@click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@_global
+@click.pass_obj
+def demo(options: Options, records: int, seed: int, port: int) -> int:
+    """Watch parties flow both ways between two simulated systems, over real HTTP."""
+    from bidisync_espo_advo.demo import demo_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(demo_command(records=records, seed=seed, port=port, report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("system", type=click.Choice(["espocrm", "advoware"]))
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
+@click.option("--records", type=click.IntRange(0, 100_000), default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
+@_global
+def simulate(system: str, port: int, records: int, seed: int, switches: tuple[str, ...]) -> int:
+    """Run one simulated system as a server; prints a JSON line when it is ready."""
+    named = {}
+    for switch in switches:
+        name, equals, value = switch.partition("=")
+        if not equals:
+            raise click.UsageError(f"--switch takes NAME=VALUE, not {switch!r}")
+        named[name] = value
+    return asyncio.run(_simulate(system, port, records, seed, named))
+
+
+async def _simulate(system: str, port: int, records: int, seed: int, switches: dict[str, str]) -> int:
+    from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
+
+    make = {"espocrm": espocrm_simulator, "advoware": advoware_simulator}[system]
+    try:
+        server = make(records=records, seed=seed, port=port, switches=switches)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await server.start()
+    except OSError as error:
+        raise Unavailable(f"can't listen on port {port}: {error.strerror or 'in use'}") from error
+    print(json.dumps(server.announcement()), flush=True)
+    await over.wait()
+    await server.stop()
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process with its exit status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit status; every error is one line on stderr."""
+    options = Options()
+    try:
+        status = group.main(arguments, prog_name="espo-advo", standalone_mode=False, obj=options)
+        return status if isinstance(status, int) else 0
+    except click.ClickException as error:
+        return _told(options, "usage", error.format_message(), WRONG)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _told(options, "interrupted", "stopped; what was done is kept, run it again to go on", INTERRUPTED)
+    except BrokenPipeError:
+        return UNREACHABLE
+    except SyncError as error:
+        return _told(options, error.reason, str(error), _status(error))
+    except Exception as error:  # the last line of defence: never a traceback, never a value
+        if os.environ.get("ESPO_ADVO_DEBUG") == "1":
+            traceback.print_exc()
+        what = f"{type(error).__name__}: this is a defect; ESPO_ADVO_DEBUG=1 shows where"
+        return _told(options, "defect", what, 1)
+
+
+def _status(error: SyncError) -> int:
+    if isinstance(error, Misconfigured | Unauthorized):
+        return WRONG
+    return UNREACHABLE if isinstance(error, Unavailable) else 1
+
+
+def _told(options: Options, code: str, message: str, status: int) -> int:
+    print(f"espo-advo: {' '.join(message.split())}", file=sys.stderr)
+    if options.as_json:
+        print(json.dumps({"error": {"code": code, "message": message}}))
+    return status
+
+
+__all__ = ["main", "run"]

@@ -1,0 +1,234 @@
+"""What the commands do: settings and options in, a printed result and an exit status out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from enum import IntEnum
+
+import attrs
+
+from bidisync.clock import SystemChance, SystemClock
+from bidisync.errors import Misconfigured, SyncError, Unauthorized
+from bidisync.model import LinkState, Ref, Side
+from bidisync.outcome import Tally
+from bidisync_espo_advo.app import Remotes, open_locks, open_store, open_sync
+from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.settings import Settings
+
+Progress = Callable[[int, int], None]
+
+
+class Exit(IntEnum):
+    """Exit statuses of the command."""
+
+    IN_SYNC = 0
+    WAITING = 1
+    WRONG = 2
+    UNREACHABLE = 3
+
+
+@attrs.frozen
+class SyncResult:
+    """What a sync did, in the form that ``--json`` prints."""
+
+    rounds: int
+    examined: int
+    in_sync: int
+    created: Mapping[str, int]
+    updated: Mapping[str, int]
+    deleted: Mapping[str, int]
+    adopted: int
+    conflicts: Mapping[str, int]
+    held: int
+    review: int
+    blocked: int
+    retrying: int
+    dead: int
+    calls: Mapping[str, Mapping[str, int]]
+    duration_s: float
+
+    @classmethod
+    def of(
+        cls,
+        tally: Tally,
+        states: Mapping[LinkState, int],
+        calls: Mapping[str, Mapping[str, int]],
+        duration_s: float,
+    ) -> SyncResult:
+        """The sums of a pass; ``states`` are those of everything that was asked for."""
+        by_side = {name: getattr(tally, name) for name in ("created", "updated", "deleted")}
+        return cls(
+            rounds=tally.rounds,
+            examined=tally.examined,
+            in_sync=tally.states()[LinkState.IN_SYNC],
+            **{name: {side.value: counter[side] for side in Side} for name, counter in by_side.items()},
+            adopted=tally.adopted,
+            conflicts={"resolved": tally.settled, "open": states.get(LinkState.CONFLICT, 0)},
+            held=states.get(LinkState.HELD, 0),
+            review=states.get(LinkState.REVIEW, 0) + states.get(LinkState.GONE, 0),
+            blocked=states.get(LinkState.BLOCKED, 0),
+            retrying=states.get(LinkState.RETRY, 0) + states.get(LinkState.CREATING, 0),
+            dead=states.get(LinkState.DEAD, 0),
+            calls=calls,
+            duration_s=round(duration_s, 3),
+        )
+
+    @property
+    def status(self) -> Exit:
+        """In sync, or something waits."""
+        waiting = (self.conflicts["open"], self.held, self.review, self.blocked, self.retrying, self.dead)
+        return Exit.WAITING if any(waiting) else Exit.IN_SYNC
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same for people."""
+        sides = {"left": "EspoCRM", "right": "Advoware"}
+
+        def both(numbers: Mapping[str, int]) -> str:
+            return ", ".join(f"{numbers[side]} in {name}" for side, name in sides.items())
+
+        rows = [
+            ("records examined", f"{self.examined}, {self.in_sync} of them in sync"),
+            ("created", both(self.created)),
+            ("updated", both(self.updated)),
+            ("linked as the same party", str(self.adopted)),
+            ("conflicts settled by strategy", str(self.conflicts["resolved"])),
+        ]
+        waiting = {
+            "conflicts for a person": self.conflicts["open"],
+            "reviews for a person": self.review,
+            "held by a guard": self.held,
+            "blocked": self.blocked,
+            "to be tried again": self.retrying,
+            "given up": self.dead,
+        }
+        rows += [(name, str(number)) for name, number in waiting.items() if number]
+        rows += [
+            (f"calls to {system}", ", ".join(f"{number} {verb}" for verb, number in verbs.items() if number) or "none")
+            for system, verbs in self.calls.items()
+        ]
+        return [*rows, ("time", f"{self.duration_s:.1f} s")]
+
+
+def read_ref(text: str) -> Ref:
+    """A record as people name it: ``left:ID``, ``right:ID``, or an id that can only be one side's."""
+    try:
+        return Ref.parse(text)
+    except ValueError:
+        if ":" in text or not text.strip():
+            raise Misconfigured("a record is named left:ID (EspoCRM), right:ID (Advoware) or by its id") from None
+    return Ref(Side.RIGHT if text.isdigit() and len(text) < 12 else Side.LEFT, text)
+
+
+async def sync_command(
+    settings: Settings,
+    *,
+    ids: tuple[str, ...],
+    everything: bool,
+    side: Side | None,
+    dry_run: bool,
+    rounds: int,
+    report: Report,
+) -> int:
+    """One pass, or the given records; prints the sums."""
+    refs = [read_ref(text) for text in ids]
+    clock = SystemClock()
+    began = clock.monotonic()
+    async with open_sync(settings, rehearse=dry_run) as sync:
+        await _sign_in(sync.remotes)
+        with report.progress("syncing") as progress:
+            if refs:
+                tally = await sync.sweeps.named(refs, rounds=rounds, progress=progress)
+            else:
+                tally = await sync.sweep(everything=everything, side=side, rounds=rounds, progress=progress)
+        states = tally.states() if refs else await sync.states()
+        result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began)
+    title = "What a sync would do (nothing was written)" if dry_run else "Sync"
+    report.show(title, result.rows(), attrs.asdict(result))
+    return result.status
+
+
+async def _sign_in(remotes: Remotes) -> None:
+    """Prove both credentials before anything is written: a wrong one must not be found half-way."""
+    await remotes.espocrm.who_am_i()
+    await remotes.advoware.who_am_i()
+
+
+@attrs.frozen
+class Finding:
+    """One line of ``check``."""
+
+    part: str
+    works: bool
+    says: str
+    error: SyncError | None = None
+
+
+async def check_command(settings: Settings, *, report: Report) -> int:
+    """Open every part read-only and say what works, what is guaranteed, and what is missing."""
+    settings.require_remotes()
+    clock = SystemClock()
+    remotes = Remotes.of(settings, clock, SystemChance())
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(remotes.close)
+        findings = [
+            await _tried("espocrm", lambda: _espocrm(remotes)),
+            await _tried("advoware", lambda: _advoware(remotes)),
+            await _tried("state", lambda: _state(settings)),
+            await _tried("lock", lambda: _lock(settings, stack)),
+        ]
+    document = {f.part: {"works": f.works, "says": f.says} for f in findings}
+    report.show("Check", [(f.part, ("works: " if f.works else "does not work: ") + f.says) for f in findings], document)
+    errors = [f.error for f in findings if f.error is not None]
+    if not errors:
+        return Exit.IN_SYNC
+    wrong = any(isinstance(error, Misconfigured | Unauthorized) for error in errors)
+    return Exit.WRONG if wrong else Exit.UNREACHABLE
+
+
+async def _tried(part: str, look: Callable[[], Coroutine[None, None, str]]) -> Finding:
+    try:
+        return Finding(part, True, await look())
+    except SyncError as error:
+        return Finding(part, False, str(error), error)
+
+
+async def _espocrm(remotes: Remotes) -> str:
+    name = await remotes.espocrm.who_am_i()
+    versions = False
+    async for page in remotes.espocrm.list():
+        versions = any(snapshot.version is not None for snapshot in page.snapshots)
+        break
+    checked = "stale writes are refused (not atomically)" if versions else "no version numbers: values decide"
+    return f"signed in as {name}, {remotes.espocrm.config.entity_type} can be read; {checked}"
+
+
+async def _advoware(remotes: Remotes) -> str:
+    name = await remotes.advoware.who_am_i()
+    parties = 0
+    async for page in remotes.advoware.list():
+        parties += len(page.snapshots)
+    return f"signed in as {name}, {parties} parties can be read; nothing is known to refuse stale writes"
+
+
+async def _state(settings: Settings) -> str:
+    try:
+        store = await open_store(settings, create=False)
+    except Misconfigured:
+        if not settings.state.url.startswith("sqlite:///"):
+            raise
+        await (await open_store(Settings.from_tables({"state": {"url": "sqlite:///:memory:"}}))).close()
+        return "there is no state yet; the first sync makes it"
+    try:
+        return f"{sum((await store.count()).values())} links"
+    finally:
+        await store.close()
+
+
+async def _lock(settings: Settings, stack: AsyncExitStack) -> str:
+    await open_locks(settings, SystemClock(), stack)
+    local = settings.lock.url.startswith("local:")
+    return f"leases of {settings.lock.lease_s:g} s " + ("in this process alone" if local else "in Redis")
+
+
+__all__ = ["Exit", "SyncResult", "check_command", "read_ref", "sync_command"]

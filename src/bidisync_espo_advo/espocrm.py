@@ -1,0 +1,299 @@
+"""EspoCRM as a replica: records in its own form, errors in ours.
+
+What its replies mean differs by verb: in a create's reply a missing attribute is empty, in
+a read it was not delivered. A reply proves a write when the attributes that were sent stand
+in it as they were sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NoReturn
+from urllib.parse import quote
+
+import attrs
+
+from bidisync.clock import utc_seconds, utc_text
+from bidisync.errors import Duplicate, Rejected, Stale, Unauthorized, Unavailable
+from bidisync.model import (
+    ABSENT,
+    Capabilities,
+    Conditional,
+    Created,
+    Deletion,
+    Notes,
+    Page,
+    Seen,
+    Snapshot,
+    Value,
+)
+from bidisync.protocols import Clock
+from bidisync.state import Intent
+from bidisync_espo_advo import status
+from bidisync_espo_advo.connections import EspoConfig
+from bidisync_espo_advo.transport import Request, Response, Wire
+
+SYSTEM = "espocrm"
+PAGE = 200
+BULK = 100
+OVERLAP_S = 120.0
+_FIELD = re.compile(r"field: (\w+)")
+
+
+@attrs.define
+class EspoReplica:
+    """The records of one entity type, in EspoCRM's own attributes.
+
+    ``attributes`` are those that matter to the caller: what a create's reply lacks of them
+    is empty. Conditional writes are used where the server delivers version numbers.
+    """
+
+    config: EspoConfig
+    wire: Wire
+    clock: Clock
+    attributes: tuple[str, ...] = ()
+    _user_id: str | None = attrs.field(default=None, init=False)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What EspoCRM guarantees: versions, where there are any, are checked but not atomically."""
+        return Capabilities(
+            conditional_write=Conditional.CHECKED,
+            partial_write=True,
+            deletion=Deletion.SOFT,
+            finds_created=True,
+            keeps_notes=True,
+            changed_since=True,
+            row_is_complete=True,
+            row_can_be_written=True,
+        )
+
+    @property
+    def newest(self) -> str | None:
+        """Not needed here: a create is found by the counterpart that it names."""
+        return None
+
+    async def get(self, id: str) -> Snapshot:
+        """The record now; gone if EspoCRM says so by id."""
+        response = await self._send("GET", f"{self.config.entity_type}/{quote(id, safe='')}")
+        if response.status == 404:
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
+        record = self._record(response, "GET")
+        if record.get("deleted") is True:
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
+        return self._snapshot(record)
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Those of the records that exist, as rows, 100 a request."""
+        found = {}
+        for start in range(0, len(ids), BULK):
+            where = [{"type": "in", "attribute": "id", "value": list(ids[start : start + BULK])}]
+            for row in await self._search(where, order="id"):
+                found[row.id] = row
+        return found
+
+    async def list(self, since: str | None = None) -> AsyncIterator[Page]:
+        """All records, or those changed since a cursor with an overlap of two minutes."""
+        last: tuple[str, str] | None = None
+        start = None if since is None else utc_text(utc_seconds(since) - OVERLAP_S)
+        while True:
+            where = _after(last) if last is not None else _from(start)
+            rows = await self._search(where, order="modifiedAt")
+            if not rows:
+                return
+            newest = max(since or "", str(rows[-1].fields.get("modifiedAt") or ""))
+            yield Page(tuple(rows), newest or None)
+            if len(rows) < PAGE:
+                return
+            last = (str(rows[-1].fields.get("modifiedAt") or ""), rows[-1].id)
+
+    async def create(
+        self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
+    ) -> Created:
+        """Make a record; ``Duplicate`` with the existing ones where EspoCRM knows such."""
+        attributes = self._with_notes(fields, notes, None)
+        headers = {"X-Skip-Duplicate-Check": "true"} if despite_duplicates else {}
+        response = await self._send("POST", self.config.entity_type, attributes, headers)
+        if response.status == 409:
+            rows = self._rows(response.json(), "POST")
+            raise Duplicate("espocrm knows such a record already", existing=rows)
+        record = self._record(response, "POST")
+        complete = {**dict.fromkeys(self.attributes), **record}
+        proven = all(complete.get(name) == _kept(value) for name, value in attributes.items())
+        return Created(str(record["id"]), self._snapshot(complete) if proven else None)
+
+    async def update(
+        self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        """Change these attributes and the bookkeeping in one request."""
+        attributes = self._with_notes(changes, notes, seen.notes)
+        headers = {} if seen.version is None else {"X-Version-Number": seen.version}
+        response = await self._send("PUT", f"{self.config.entity_type}/{quote(seen.id, safe='')}", attributes, headers)
+        if response.status == 404:
+            raise Stale("the record was deleted in espocrm since it was read")
+        if response.status == 409:
+            raise Stale("the record was changed in espocrm since it was read")
+        record = self._record(response, "PUT")
+        proven = all(record.get(name) == _kept(value) for name, value in attributes.items())
+        return self._snapshot(record) if proven else None
+
+    async def delete(self, seen: Snapshot) -> None:
+        """Delete the record; that it is gone already is as good."""
+        response = await self._send("DELETE", f"{self.config.entity_type}/{quote(seen.id, safe='')}")
+        if response.status not in (200, 404):
+            self._refused(response, "DELETE")
+
+    async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
+        """The records with this number of the other system."""
+        where = [{"type": "equals", "attribute": status.COUNTERPART, "value": int(counterpart)}]
+        return await self._search(where, order="id")
+
+    async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
+        """Never asked: a create is found by the counterpart that it names."""
+        return ()
+
+    async def who_am_i(self) -> str:
+        """The name of the user that the key belongs to: proves address and credentials."""
+        document = (await self._send("GET", "App/user")).json()
+        user = document.get("user") if isinstance(document, dict) else None
+        if not isinstance(user, dict) or not isinstance(user.get("id"), str):
+            raise Unavailable("espocrm did not say whose key this is", system=SYSTEM)
+        self._user_id = user["id"]
+        return str(user.get("userName") or user["id"])
+
+    async def _search(self, where: Sequence[Mapping[str, object]], *, order: str) -> Sequence[Snapshot]:
+        params = {"maxSize": PAGE, "orderBy": order, "order": "asc", "where": list(where)}
+        query = {"searchParams": json.dumps(params, separators=(",", ":"))}
+        asked_at = self.clock.now()
+        response = await self._send("GET", self.config.entity_type, headers={"X-No-Total": "true"}, query=query)
+        document = self._document(response, "GET")
+        rows = self._rows(document.get("list") if isinstance(document, dict) else None, "GET")
+        return [attrs.evolve(row, seen_at=asked_at) for row in rows]
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        attributes: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Response:
+        body = None if attributes is None else json.dumps(attributes).encode()
+        url = f"{self.config.url.rstrip('/')}/api/v1/{path}"
+        sent = {"Accept": "application/json", **self._credentials(method, path), **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        response = await self.wire.send(Request(method, url, sent, query or {}, body))
+        if response.status in (200, 201, 404) or (response.status == 409 and method in ("POST", "PUT")):
+            return response
+        self._refused(response, method)
+
+    def _credentials(self, method: str, path: str) -> dict[str, str]:
+        if not self.config.secret_key:
+            return {"X-Api-Key": self.config.api_key}
+        text = f"{method} /{path}".encode()
+        digest = hmac.new(self.config.secret_key.encode(), text, hashlib.sha256).hexdigest()
+        token = base64.b64encode(f"{self.config.api_key}:{digest}".encode()).decode()
+        return {"X-Hmac-Authorization": token}
+
+    def _refused(self, response: Response, method: str) -> NoReturn:
+        """What a status means. The reason header names rules and fields, never values."""
+        reason = response.headers.get("x-status-reason", "")
+        if response.status == 401:
+            raise Unauthorized("espocrm refuses the API key: check espocrm.api_key", system=SYSTEM)
+        if response.status == 403 and not reason:
+            raise Unavailable("espocrm blocks this address for a while after failed logins", system=SYSTEM)
+        if response.status == 403 and "access" in reason:
+            raise Unauthorized(
+                f"espocrm does not let this user {_DOES[method]} {self.config.entity_type}: check its role",
+                system=SYSTEM,
+            )
+        if response.status in (400, 403, 409, 413, 422):
+            field = _FIELD.search(reason)
+            name = field.group(1) if field is not None else ""
+            raise Rejected(f"espocrm refuses the record{f': field {name}' if name else ''}", field=name)
+        raise Unavailable(f"espocrm answered {response.status} to a {method}", system=SYSTEM)
+
+    def _document(self, response: Response, method: str) -> object:
+        if response.status == 404:
+            raise Unavailable(
+                f"espocrm has no entity type {self.config.entity_type}: check espocrm.url and espocrm.entity_type",
+                system=SYSTEM,
+            )
+        try:
+            return response.json()
+        except ValueError as error:
+            raise self.wire.unreadable(Request(method, "")) from error
+
+    def _record(self, response: Response, method: str) -> dict[str, object]:
+        document = self._document(response, method)
+        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+            raise self.wire.unreadable(Request(method, ""))
+        return document
+
+    def _rows(self, rows: object, method: str) -> Sequence[Snapshot]:
+        if not isinstance(rows, list) or not all(isinstance(r, dict) and isinstance(r.get("id"), str) for r in rows):
+            raise self.wire.unreadable(Request(method, ""))
+        return [attrs.evolve(self._snapshot(row), row=True) for row in rows]
+
+    def _snapshot(self, record: Mapping[str, object]) -> Snapshot:
+        version, modified = record.get("versionNumber"), record.get("modifiedAt")
+        fields: dict[str, Seen] = {name: _value(value) for name, value in record.items()}
+        return Snapshot(
+            str(record["id"]),
+            fields,
+            version=str(version) if isinstance(version, int) else None,
+            modified_at=_seconds(modified),
+            modified_by_us=self._user_id is not None and record.get("modifiedById") == self._user_id,
+            notes=status.from_attributes(record),
+            seen_at=self.clock.now(),
+        )
+
+    def _with_notes(
+        self, fields: Mapping[str, Value], notes: Notes | None, there: Notes | None
+    ) -> dict[str, object]:
+        return {**fields, **(status.to_attributes(notes, there) if notes is not None else {})}
+
+
+_DOES = {"GET": "read", "POST": "create", "PUT": "edit", "DELETE": "delete"}
+
+
+def _value(value: object) -> Seen:
+    """A native value as it is; lists and objects are kept for the writer, but are no field's value."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, Mapping) else ABSENT
+
+
+def _kept(value: object) -> object:
+    """What EspoCRM is known to make of a value: it trims text."""
+    return value.strip() or None if isinstance(value, str) else value
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        return utc_seconds(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _from(start: str | None) -> list[dict[str, object]]:
+    if start is None:
+        return []
+    return [{"type": "greaterThanOrEquals", "attribute": "modifiedAt", "value": start}]
+
+
+def _after(last: tuple[str, str]) -> list[dict[str, object]]:
+    """Everything behind this place in the order (modifiedAt, id)."""
+    modified, id = last
+    same = [
+        {"type": "equals", "attribute": "modifiedAt", "value": modified},
+        {"type": "greaterThan", "attribute": "id", "value": id},
+    ]
+    later = {"type": "greaterThan", "attribute": "modifiedAt", "value": modified}
+    return [{"type": "or", "value": [later, {"type": "and", "value": same}]}]

@@ -1,0 +1,54 @@
+"""Printing: for people on a terminal, as plain text elsewhere, or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import attrs
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+
+@attrs.frozen
+class Report:
+    """Where results go. With ``as_json`` stdout holds one document; progress is on stderr alone."""
+
+    as_json: bool = False
+
+    def show(self, title: str, rows: Sequence[tuple[str, str]], document: Mapping[str, object]) -> None:
+        """A titled table of two columns, or the document."""
+        if self.as_json:
+            print(json.dumps(document, ensure_ascii=False))
+            return
+        if not sys.stdout.isatty():
+            width = max((len(name) for name, _ in rows), default=0)
+            print(title)
+            for name, text in rows:
+                print(f"  {name:<{width}}  {text}")
+            return
+        table = Table(title=title, title_justify="left", show_header=False)
+        table.add_column(style="bold")
+        table.add_column()
+        for name, text in rows:
+            table.add_row(name, text)
+        Console().print(table)
+
+    def say(self, line: str) -> None:
+        """A line between results; on stderr where stdout belongs to JSON."""
+        print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None] | None]:
+        """A bar on a terminal; nothing elsewhere."""
+        if not sys.stderr.isatty():
+            yield None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,244 @@
+"""Requests to one system: bounded, counted, and never repeated where that could do harm.
+
+``Transport`` is the seam: one request as bytes in, one response as bytes out. Everything
+above it (limits, retries, JSON, errors) is the same over real HTTP and in a simulation.
+
+Only reads are repeated, for at most 20 seconds. A write that was sent and got no readable
+answer is ``Unconfirmed``: whoever sent it has to look before sending it again. No message
+names a query, a header or a body, for these hold secrets and personal values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import aiohttp
+import attrs
+import stamina
+from aiolimiter import AsyncLimiter
+
+from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
+from bidisync.protocols import Clock
+
+MAX_BODY = 256 * 1024 * 1024
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+GONE_ASTRAY = frozenset({500, 502, 503, 504, 408, 522})
+
+
+@attrs.frozen
+class Request:
+    """One request; headers, query and body stay out of ``repr``."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"
+
+
+@attrs.frozen
+class Response:
+    """A response as it came; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    def json(self) -> object:
+        """The body as JSON; ``ValueError`` if it is none."""
+        return json.loads(self.body)
+
+
+class NotSent(Exception):
+    """The request certainly did not reach the system."""
+
+
+class NoAnswer(Exception):
+    """The request may have reached the system; no whole answer came back."""
+
+
+class Transport(Protocol):
+    """Sends one request once. ``NotSent`` or ``NoAnswer`` where there is no response."""
+
+    async def send(self, request: Request) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
+@attrs.define
+class HttpTransport:
+    """Real HTTP. Over a session that is given, it uses its connections and leaves it open."""
+
+    timeout_s: float = 30.0
+    session: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
+    _own: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._own is None:
+            shared = None if self.session is None else self.session.connector
+            self._own = aiohttp.ClientSession(
+                connector=shared,
+                connector_owner=shared is None,
+                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+                auto_decompress=True,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            # aiohttp sends PUT and DELETE a second time when a kept-alive connection breaks,
+            # and has no public switch for it: a write that went through would be repeated.
+            self._own._retry_connection = False
+        return self._own
+
+    async def send(self, request: Request) -> Response:
+        """Send it once; redirects are not followed."""
+        try:
+            async with self._client().request(
+                request.method,
+                request.url,
+                params=dict(request.query) or None,
+                headers=dict(request.headers),
+                data=request.body,
+                allow_redirects=False,
+            ) as response:
+                body = await _bounded(response)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Response(response.status, headers, body)
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise NotSent(type(error).__name__) from error
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise NoAnswer(type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Close what was opened here."""
+        if self._own is not None:
+            await self._own.close()
+            self._own = None
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_chunked(1 << 16):
+        size += len(part)
+        if size > MAX_BODY:
+            raise aiohttp.ClientPayloadError("the reply is too large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+class _TryAgain(Exception):
+    """A read that may be repeated; carries what it means if it is not, and how long to wait."""
+
+    def __init__(self, meaning: SyncError, after: float | None = None) -> None:
+        super().__init__(str(meaning))
+        self.meaning, self.after = meaning, after
+
+
+def _again(error: Exception) -> bool | float:
+    if not isinstance(error, _TryAgain):
+        return False
+    return error.after if error.after is not None else True
+
+
+@attrs.define
+class Wire:
+    """One system's requests: limits, counts, retries of reads, and errors in our words."""
+
+    system: str
+    transport: Transport
+    clock: Clock
+    max_concurrency: int = 10
+    requests_per_second: float = 0.0
+    retry_for_s: float = 20.0
+    calls: Counter[str] = attrs.Factory(Counter)
+    _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
+    _limiter: AsyncLimiter | None = attrs.field(init=False, default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.max_concurrency)
+        if self.requests_per_second > 0:
+            rate = max(1.0, self.requests_per_second)
+            self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
+
+    async def send(self, request: Request) -> Response:
+        """The response, whatever its status, unless it says that the system is out of order.
+
+        A read is repeated while the system is out of order. Raises ``Unavailable``,
+        ``Unconfirmed`` (writes), ``RateLimited``.
+        """
+        if request.writes:
+            try:
+                return await self._once(request)
+            except _TryAgain as error:
+                raise error.meaning from error.__cause__
+        try:
+            async for attempt in stamina.retry_context(
+                on=_again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
+            ):
+                with attempt:
+                    return await self._once(request)
+        except _TryAgain as error:
+            raise error.meaning from error.__cause__
+        raise Contended("unreachable: a retry ends with a response or an error")
+
+    async def _once(self, request: Request) -> Response:
+        async with self._slots:
+            if self._limiter is not None:
+                await self._limiter.acquire()
+            self.calls[request.method] += 1
+            try:
+                response = await self.transport.send(request)
+            except NotSent as error:
+                raise _TryAgain(self.unreachable(f"can't be reached ({error})")) from error
+            except NoAnswer as error:
+                raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
+        if 300 <= response.status < 400:
+            raise self.unreachable("answered with a redirect; check its address in the settings")
+        if response.status not in RETRIED:
+            return response
+        after = self._retry_after(response)
+        if response.status == 429:
+            raise _TryAgain(
+                RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0),
+                after if after is not None and after <= self.retry_for_s else None,
+            )
+        reason = f"answered {response.status} to a {request.method}"
+        raise _TryAgain(self._lost(request, reason, response), after)
+
+    def unreachable(self, what: str) -> Unavailable:
+        """The whole system is out of reach."""
+        return Unavailable(f"{self.system} {what}", system=self.system)
+
+    def _lost(self, request: Request, what: str, response: Response | None = None) -> Unavailable:
+        """No answer: a write may have happened; a read did not. A 500 may be this record's alone."""
+        if request.writes and (response is None or response.status in GONE_ASTRAY):
+            return Unconfirmed(f"{self.system} {what}: the write may have happened")
+        if response is not None and response.status == 500:
+            return Unavailable(f"{self.system} {what}")
+        return self.unreachable(what)
+
+    def _retry_after(self, response: Response) -> float | None:
+        text = response.headers.get("retry-after", "").strip()
+        if not text:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(text).timestamp() - self.clock.now()
+            except ValueError:
+                return None
+        return min(max(0.0, seconds), 3600.0)
+
+    def unreadable(self, request: Request) -> Unavailable:
+        """A reply with success in its status and nothing usable in its body."""
+        what = f"answered a {request.method} with something that is not the expected JSON"
+        return self._lost(request, what)

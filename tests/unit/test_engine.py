@@ -1,0 +1,360 @@
+"""The engine over replicas in memory: what it writes, what it leaves, what it survives."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from pairs import Pair
+
+from bidisync import LinkState, OnDelete, Ref, Side
+from bidisync.errors import Rejected, Unavailable, Unconfirmed
+from bidisync.testing.replica import FULL, Call, MemoryReplica
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def left(id: str) -> Ref:
+    return Ref(Side.LEFT, id)
+
+
+def right(id: str) -> Ref:
+    return Ref(Side.RIGHT, id)
+
+
+async def linked() -> Pair:
+    """One record on both sides, in sync, and nothing counted yet."""
+    pair = Pair()
+    pair.left.add(name="Ada", x="1", y="1", born="2000-01-01")
+    await pair.sweep(everything=True)
+    pair.left.calls.clear()
+    pair.right.calls.clear()
+    return pair
+
+
+def verbs(replica: MemoryReplica) -> list[str]:
+    return [call.verb for call in replica.calls]
+
+
+async def test_a_record_of_one_side_is_made_on_the_other_and_both_know_it():
+    pair = Pair()
+    id = pair.left.add(name="Ada", x="1", y=None, born=None)
+    await pair.sweep(everything=True)
+    (made,) = pair.right.records.values()
+    assert made.fields == {"name": "Ada", "x": "1"}, "what is empty is not sent"
+    assert pair.left.records[id].notes.counterpart == "r1"
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_an_edit_travels_with_the_calls_that_the_contract_allows():
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+    await (await pair.engine()).sync(left("l1"))
+    assert verbs(pair.left) == ["get", "update"]
+    assert verbs(pair.right) == ["get", "update", "get"]
+    pair.left.calls.clear(), pair.right.calls.clear()
+    pair.right.edit("r1", y="3")
+    await (await pair.engine()).sync(right("r1"))
+    assert verbs(pair.right) == ["get"]
+    assert verbs(pair.left) == ["get", "update"]
+    assert pair.left.values("l1")["y"] == "3"
+
+
+async def test_the_echo_of_an_own_write_costs_one_read_of_the_hinted_side_and_no_write():
+    pair = await linked()
+    for _ in range(100):
+        await (await pair.engine()).sync(left("l1"))
+    assert verbs(pair.left) == ["get"] * 100
+    assert pair.right.calls == []
+
+
+async def test_edits_of_different_fields_on_both_sides_both_survive():
+    pair = await linked()
+    pair.left.edit("l1", x="left")
+    pair.right.edit("r1", born="1999-09-09")
+    await pair.sweep()
+    assert pair.left.values("l1") == pair.right.values("r1")
+    assert pair.left.values("l1")["x"] == "left"
+    assert pair.left.values("l1")["born"] == "1999-09-09"
+
+
+async def test_the_loser_of_a_settled_conflict_is_in_the_journal():
+    pair = await linked()
+    pair.left.edit("l1", x="left")
+    pair.right.edit("r1", x="right")
+    await pair.sweep()
+    assert pair.right.values("r1")["x"] == "left"
+    (line,) = await pair.store.journal("left:l1")
+    assert (line.side, line.field, line.lost, line.kept) == (Side.RIGHT, "x", "right", "left")
+
+
+async def test_a_conflict_for_a_person_freezes_its_group_and_no_other():
+    pair = await linked()
+    pair.left.edit("l1", y="left", x="9")
+    pair.right.edit("r1", y="right")
+    await pair.sweep()
+    assert (pair.left.values("l1")["y"], pair.right.values("r1")["y"]) == ("left", "right")
+    assert pair.right.values("r1")["x"] == "9"
+    assert pair.tally.states() == {LinkState.CONFLICT: 1}
+    before = pair.writes()
+    await pair.sweep(everything=True)
+    assert pair.writes() == before
+    pair.left.edit("l1", y="right")
+    await pair.sweep()
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_cleared_value_travels_and_a_required_one_blocks_its_group():
+    pair = await linked()
+    pair.right.edit("r1", x=None)
+    await pair.sweep()
+    assert pair.left.values("l1")["x"] is None
+    pair.left.edit("l1", name=None)
+    await pair.sweep()
+    assert pair.right.values("r1")["name"] == "Ada"
+    assert pair.tally.states() == {LinkState.BLOCKED: 1}
+    pair.left.edit("l1", name="Ada L.")
+    await pair.sweep()
+    assert pair.right.values("r1")["name"] == "Ada L."
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_fields_that_nobody_mapped_stay_untouched_on_both_sides():
+    pair = await linked()
+    pair.left.edit("l1", other="kept here")
+    pair.right.edit("r1", remark="kept there")
+    pair.left.edit("l1", x="2")
+    pair.right.edit("r1", y="2")
+    await pair.sweep()
+    assert pair.left.values("l1")["other"] == "kept here"
+    assert pair.right.values("r1")["remark"] == "kept there"
+    assert "remark" not in pair.left.values("l1")
+
+
+async def test_the_same_person_on_both_sides_is_linked_and_blanks_are_filled():
+    pair = Pair()
+    pair.left.add(name="Ada", born="2000-01-01", x="1", y=None)
+    pair.right.add(name="ada ", born="2000-01-01", x=None, y="2")
+    await pair.sweep(everything=True)
+    assert pair.tally.adopted == 1
+    assert (pair.left.values("l1")["y"], pair.right.values("r1")["x"]) == ("2", "1")
+    assert len(pair.left.records) == len(pair.right.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "reason"),
+    [
+        ([("Ada", None)], [("Ada", None)], "match_weak"),
+        ([("Ada", "2000-01-01")], [("Ada", "2000-01-01"), ("Ada", "2000-01-01")], "match_several"),
+    ],
+)
+async def test_whoever_might_be_somebody_else_is_left_to_a_person(mine, theirs, reason):
+    pair = Pair()
+    for name, born in mine:
+        pair.left.add(name=name, born=born)
+    for name, born in theirs:
+        pair.right.add(name=name, born=born)
+    await pair.sweep(everything=True)
+    assert not [call for call in pair.right.calls if call.verb == "create"]
+    assert not [call for call in pair.left.calls if call.verb == "create"]
+    assert reason in {outcome.reason for outcome in pair.tally.outcomes.values()}
+    before = pair.writes()
+    await pair.sweep(everything=True)
+    assert pair.writes() == before, "what waits for a person is not written again and again"
+
+
+async def test_two_people_of_one_name_and_different_birthdays_are_two_people():
+    pair = Pair()
+    pair.left.add(name="Ada", born="2000-01-01")
+    pair.right.add(name="Ada", born="1990-01-01")
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == len(pair.right.records) == 2
+
+
+async def test_a_lost_reply_of_a_create_leaves_one_record():
+    pair = Pair()
+    pair.left.add(name="Ada", x="1", born=None)
+
+    def lose(call: Call) -> None:
+        if call.verb == "create":
+            raise Unconfirmed("the reply was lost")
+
+    pair.right.after = lose
+    await pair.sweep(everything=True)
+    pair.right.after = lambda call: None
+    await pair.sweep(everything=True)
+    assert len(pair.right.records) == 1
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_create_that_was_lost_on_the_way_is_sent_again_after_the_wait_with_the_same_payload():
+    pair = Pair()
+    pair.left.add(name="Ada", x="1", born=None)
+    lost = []
+
+    def lose(call: Call) -> None:
+        if call.verb == "create" and not lost:
+            lost.append(call)
+            raise Unconfirmed("the request was lost")
+
+    pair.right.before = lose
+    began = pair.clock.now()
+    await pair.sweep(everything=True)
+    assert len(pair.right.records) == 1
+    assert pair.clock.now() - began >= 60 + 30 + 5
+    assert [call.fields for call in pair.right.calls if call.verb == "create"] == [("name", "x")] * 2
+
+
+async def test_an_edit_made_while_a_create_was_unknown_reaches_the_other_side():
+    pair = Pair()
+    pair.left.add(name="Ada", x="1", born="2000-01-01")
+
+    def lose(call: Call) -> None:
+        if call.verb == "create":
+            pair.right.edit("r1", x="edited there")
+            pair.left.edit("l1", y="edited here")
+            raise Unconfirmed("the reply was lost")
+
+    pair.right.after = lose
+    await pair.sweep(everything=True)
+    assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "edited there"
+    assert pair.right.values("r1")["y"] == "edited here"
+
+
+async def test_a_record_that_moves_between_read_and_write_is_looked_at_again():
+    pair = await linked()
+    pair.left.edit("l1", x="mine")
+
+    def between(call: Call) -> None:
+        if call.verb == "update" and pair.left.values("l1")["x"] == "mine" and call.id == "l1":
+            pair.left.edit("l1", y="in between")
+
+    pair.left.before = between
+    await pair.sweep()
+    assert pair.right.values("r1")["y"] == pair.left.values("l1")["y"] == "in between"
+
+
+async def test_a_refused_field_blocks_its_group_and_the_others_go_on():
+    pair = await linked()
+
+    def refuse(call: Call) -> None:
+        if call.verb == "update" and "x" in call.fields:
+            raise Rejected("no", field="x")
+
+    pair.right.before = refuse
+    pair.left.edit("l1", x="bad", y="good")
+    await pair.sweep()
+    assert pair.right.values("r1")["y"] == "good"
+    assert pair.tally.states() == {LinkState.BLOCKED: 1}
+    pair.right.before = lambda call: None
+    pair.left.edit("l1", x="better")
+    await pair.sweep()
+    assert pair.right.values("r1")["x"] == "better"
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_poison_record_is_given_up_after_its_attempts_and_the_rest_goes_on():
+    pair = Pair()
+    for number in range(20):
+        pair.left.add(name=f"P{number}", born=None)
+
+    def poison(call: Call) -> None:
+        if call.verb == "create" and len([c for c in pair.right.calls if c.verb == "create"]) == 3:
+            raise Rejected("poison")
+        if call.verb == "get" and call.id == "r5":
+            raise Unavailable("this record always fails")
+
+    pair.right.before = poison
+    await pair.sweep(everything=True, rounds=10)
+    states = pair.tally.states()
+    assert states[LinkState.BLOCKED] == 1
+    assert states[LinkState.DEAD] == 1
+    assert states[LinkState.IN_SYNC] == 18
+
+
+async def test_a_deleted_record_waits_for_a_person_and_comes_back_when_it_reappears():
+    pair = await linked()
+    kept = pair.right.records["r1"]
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.GONE: 1}
+    assert pair.left.records["l1"].notes.state is LinkState.GONE
+    pair.right.records["r1"] = kept
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_deletion_travels_where_the_policy_says_so_but_never_over_an_edit():
+    pair = Pair()
+    pair.policy = attrs.evolve(pair.policy, on_delete=OnDelete.PROPAGATE)
+    pair.left.capabilities = FULL
+    pair.left.add(name="Ada", born=None)
+    pair.left.add(name="Bob", born=None)
+    await pair.sweep(everything=True)
+    pair.right.remove("r1"), pair.right.remove("r2")
+    pair.left.edit("l2", x="edited")
+    await pair.sweep(everything=True)
+    assert set(pair.left.records) == {"l2"}
+    assert pair.tally.states()[LinkState.GONE] == 1
+
+
+async def calls_of_a_busy_day() -> int:
+    pair = Pair()
+    return await a_busy_day(pair)
+
+
+async def a_busy_day(pair: Pair) -> int:
+    """First contact, edits on both sides; how many calls it took."""
+    pair.left.add(name="Ada", x="1", born="2000-01-01")
+    pair.right.add(name="Bob", x="1", born="2000-01-01")
+    pair.left.add(name="Eve", x="1", born="2000-01-01")
+    pair.right.add(name="Eve", x="1", y="2", born="2000-01-01")
+    await pair.sweep(everything=True)
+    pair.left.edit("l1", x="edit 1")
+    pair.right.edit("r1", y="edit 2")
+    pair.left.edit("l2", x="edit 3")
+    pair.right.edit("r2", y="edit 4")
+    await pair.sweep()
+    return len(pair.left.calls) + len(pair.right.calls)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_kill_at_any_call_loses_no_edit_and_makes_no_duplicate(moment):
+    for kill_at in range(await calls_of_a_busy_day()):
+        pair = Pair()
+        calls = 0
+
+        def kill(call: Call, kill_at: int = kill_at) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == kill_at + 1:
+                raise Killed
+
+        for replica in (pair.left, pair.right):
+            setattr(replica, moment, kill)
+        try:
+            await a_busy_day(pair)
+        except BaseExceptionGroup as group:
+            assert group.subgroup(Killed) is not None
+        except Killed:
+            pass
+        for replica in (pair.left, pair.right):
+            setattr(replica, moment, lambda call: None)
+        edited_before_the_end = {"edit 1", "edit 2", "edit 3", "edit 4"} & {
+            value for replica in (pair.left, pair.right) for record in replica.records.values() for value in record.fields.values()
+        }
+        for _ in range(3):
+            await pair.sweep(everything=True)
+        rights = {record.fields["name"]: record.fields for record in pair.right.records.values()}
+        lefts = {record.fields["name"]: record.fields for record in pair.left.records.values()}
+        assert len(pair.left.records) == len(pair.right.records) == 3, f"killed at call {kill_at}"
+        for name, fields in lefts.items():
+            assert {k: v for k, v in fields.items() if v is not None} == {
+                k: v for k, v in rights[name].items() if v is not None
+            }, f"killed at call {kill_at}"
+        for edit in edited_before_the_end:
+            assert any(edit in fields.values() for fields in lefts.values()), f"{edit} lost at call {kill_at}"
+        before = pair.writes()
+        await pair.sweep(everything=True)
+        assert pair.writes() == before, f"not quiet after a kill at call {kill_at}"
