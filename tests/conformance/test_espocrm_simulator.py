@@ -185,9 +185,7 @@ async def test_a_signature_of_another_method_is_refused(espo: Caller) -> None:
     assert (await espo.as_("").call("GET", "CBeteiligte", headers=header)).status == 401
 
 
-async def test_more_than_ten_failed_logins_block_the_address_for_a_minute(
-    espo: Caller, clock: SetClock
-) -> None:
+async def test_more_than_ten_failed_logins_block_the_address_for_a_minute(espo: Caller, clock: SetClock) -> None:
     for _ in range(11):
         bad = await espo.as_("").call("GET", "CBeteiligte", headers={"X-Api-Key": "wrong"})
         assert bad.status == 401
@@ -255,9 +253,7 @@ async def test_a_create_answers_200_and_leaves_unset_attributes_out(espo: Caller
 
 
 async def test_unknown_and_system_attributes_are_dropped_without_a_word(espo: Caller) -> None:
-    answer = await espo.post(
-        id=ABSENT, lastName="Köster", createdAt="2001-01-01 00:00:00", nope=1, deleted=True
-    )
+    answer = await espo.post(id=ABSENT, lastName="Köster", createdAt="2001-01-01 00:00:00", nope=1, deleted=True)
     assert answer.json["id"] != ABSENT
     assert (answer.json["createdAt"], answer.json["deleted"]) == (STAMP, False)
     assert "nope" not in answer.json
@@ -322,9 +318,7 @@ async def test_values_of_another_type_are_coerced(espo: Caller, field: str, sent
 async def test_the_first_broken_rule_is_named(espo: Caller, field: str, sent: Any, rule: str) -> None:
     refused = await espo.post(**{"lastName": "Köster", field: sent})
     assert refused.status == 400
-    assert (
-        refused.reason == f"Field validation failure; entityType: CBeteiligte, field: {field}, type: {rule}."
-    )
+    assert refused.reason == f"Field validation failure; entityType: CBeteiligte, field: {field}, type: {rule}."
     assert refused.json["messageTranslation"]["data"] == {"field": field, "type": rule}
     id = await made(espo)
     assert (await espo.put(id, **{field: sent})).status == 400
@@ -410,9 +404,7 @@ async def test_put_and_patch_change_only_what_they_carry(espo: Caller, clock: Se
 
 
 async def test_a_put_that_changes_nothing_leaves_no_trace(espo: Caller, clock: SetClock) -> None:
-    id = await made(
-        espo, titel="Dr.", betnr=5, advowareLastSync="2026-11-24 01:02:03", emailAddress="a@example.com"
-    )
+    id = await made(espo, titel="Dr.", betnr=5, advowareLastSync="2026-11-24 01:02:03", emailAddress="a@example.com")
     before = (await espo.get(id)).json
     clock.wait()
     for body in (
@@ -471,13 +463,9 @@ async def test_address_data_with_fewer_keys_counts_as_a_change(espo: Caller, clo
 
 async def test_an_address_is_shared_by_all_records_that_have_it(espo: Caller, clock: SetClock) -> None:
     first = await made(espo, emailAddress="a@example.com")
-    second = await espo.post(
-        {"X-Skip-Duplicate-Check": "true"}, lastName="Anders", emailAddress="a@example.com"
-    )
+    second = await espo.post({"X-Skip-Duplicate-Check": "true"}, lastName="Anders", emailAddress="a@example.com")
     clock.wait()
-    await espo.put(
-        first, emailAddressData=[{"emailAddress": "a@example.com", "primary": True, "optOut": True}]
-    )
+    await espo.put(first, emailAddressData=[{"emailAddress": "a@example.com", "primary": True, "optOut": True}])
     other = (await espo.get(second.json["id"])).json
     assert (other["emailAddressIsOptedOut"], other["modifiedAt"]) == (True, STAMP)
 
@@ -575,9 +563,7 @@ async def test_a_list_row_lacks_what_only_a_get_has(espo: Caller) -> None:
     assert row.items() <= full.items()
 
 
-async def test_a_list_holds_200_rows_newest_first_and_no_page_may_be_larger(
-    espo: Caller, clock: SetClock
-) -> None:
+async def test_a_list_holds_200_rows_newest_first_and_no_page_may_be_larger(espo: Caller, clock: SetClock) -> None:
     for number in range(205):
         clock.wait(1)
         espo.server.store.create(lastName=f"N{number:03}")
@@ -621,9 +607,7 @@ async def test_keyset_paging_finds_every_row_once() -> None:
         seen: list[str] = []
         where: list[dict[str, Any]] = []
         while True:
-            page = (await espo.find(*where, orderBy="modifiedAt", order="asc", select="id,modifiedAt")).json[
-                "list"
-            ]
+            page = (await espo.find(*where, orderBy="modifiedAt", order="asc", select="id,modifiedAt")).json["list"]
             if not page:
                 break
             seen += [row["id"] for row in page]
@@ -831,12 +815,8 @@ async def test_a_lost_reply_has_taken_effect(espo: Caller) -> None:
 
 async def test_no_credential_is_in_the_log_or_a_repr(espo: Caller) -> None:
     await made(espo, lastName="Köster")
-    secrets = [
-        value for user in espo.server.users.values() for name, value in user.items() if name != "username"
-    ]
+    secrets = [value for user in espo.server.users.values() for name, value in user.items() if name != "username"]
     told = repr(espo.server)
-    secrets = [
-        secret for secret in secrets if secret not in {user["id"] for user in espo.server.users.values()}
-    ]
+    secrets = [secret for secret in secrets if secret not in {user["id"] for user in espo.server.users.values()}]
     assert not [secret for secret in secrets if secret in told]
     assert "Köster" not in told

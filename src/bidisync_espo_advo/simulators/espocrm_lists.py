@@ -17,9 +17,7 @@ from bidisync_espo_advo.simulators.espocrm_where import Filters, Row, Test, modi
 MORE_FOLLOW, NO_MORE = -1, -2  # in place of the total, where none was wanted
 
 
-def listed(
-    store: EspoStore, kind: EntityType, user: User, query_string: str, *, without_total: bool
-) -> bytes:
+def listed(store: EspoStore, kind: EntityType, user: User, query_string: str, *, without_total: bool) -> bytes:
     """The reply to a list request; raises ``Refusal`` where EspoCRM refuses."""
     query = list_query(query_string, kind, without_total=without_total)
     hidden = _hidden(kind, user)
@@ -55,9 +53,7 @@ def _shower(
 
     def part(record: Record) -> bytes:
         row = store.shown_in_list(kind, record)
-        return encoded(
-            {name: row[name] for name in row if name not in hidden and (select is None or name in select)}
-        )
+        return encoded({name: row[name] for name in row if name not in hidden and (select is None or name in select)})
 
     return part if hidden or select is not None else whole
 

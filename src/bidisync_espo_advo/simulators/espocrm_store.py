@@ -122,9 +122,7 @@ class EspoStore:
             if name[0] != "_" and (versions or name != "versionNumber")
         }
 
-    def add(
-        self, kind: EntityType, given: Mapping[str, Any], by: User, *, even_a_twin: bool = False
-    ) -> dict[str, Any]:
+    def add(self, kind: EntityType, given: Mapping[str, Any], by: User, *, even_a_twin: bool = False) -> dict[str, Any]:
         """Create what the request says; the reply holds only what is set. ``Refusal`` if it may not be."""
         taken = accepted(kind, {**kind.defaults, **given}, {}, creating=True)
         self._check_links(kind, taken)
@@ -271,13 +269,9 @@ class EspoStore:
         told.add("versionNumber")
         reply = {name: value for name, value in full.items() if name in told}
         reply |= {name: value for name, value in taken.echo.items() if not name.endswith("Data")}
-        return reply | {
-            f"{name}{flag}": False for name in kind.shared for flag in ("IsOptedOut", "IsInvalid")
-        }
+        return reply | {f"{name}{flag}": False for name in kind.shared for flag in ("IsOptedOut", "IsInvalid")}
 
-    def _changed(
-        self, kind: EntityType, record: Record, before: Mapping[str, Any], taken: Accepted
-    ) -> dict[str, Any]:
+    def _changed(self, kind: EntityType, record: Record, before: Mapping[str, Any], taken: Accepted) -> dict[str, Any]:
         """A reply to an update: no re-read, so what belongs to an address is still the old one."""
         now = self.shown(kind, record)
         stale = {f"{name}{part}" for name in kind.shared for part in ("Data", "IsOptedOut", "IsInvalid")}
