@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from email.utils import format_datetime
+from email.utils import formatdate
 from typing import Any
 
 import attrs
@@ -78,7 +78,7 @@ class EspoApi:
             body = self._dispatch(request, parts, raw, user)
         except Refusal as refusal:
             return refused(refusal)
-        return fine(body, format_datetime(now, usegmt=True) if now.utcoffset() is not None else "")
+        return fine(body, formatdate(now.timestamp(), usegmt=True))
 
     def _dispatch(self, request: web.Request, parts: list[str], raw: bytes, user: User) -> bytes:
         if parts == ["App", "user"]:
@@ -91,9 +91,7 @@ class EspoApi:
             return encoded({"total": 0, "list": []})
         kind = ENTITY_TYPES.get(parts[0])
         if kind is None:
-            raise Refusal(
-                404, f"Controller '{UNSAFE.sub('', parts[0][:1].upper() + parts[0][1:])}' does not exist."
-            )
+            raise Refusal(404, f"Controller '{UNSAFE.sub('', parts[0][:1].upper() + parts[0][1:])}' does not exist.")
         if len(parts) == 3:
             return self._beyond(request, kind, parts, raw, user)
         if request.method == "POST":
@@ -123,15 +121,11 @@ class EspoApi:
 
     def _create(self, request: web.Request, kind: EntityType, body: dict[str, Any], user: User) -> bytes:
         self._permit(user, "create", kind)
-        skip = (
-            request.headers.get("X-Skip-Duplicate-Check") == "true" or body.get("_skipDuplicateCheck") is True
-        )
+        skip = request.headers.get("X-Skip-Duplicate-Check") == "true" or body.get("_skipDuplicateCheck") is True
         reply = self.store.add(kind, _writable(kind, user, body), user, even_a_twin=skip)
         return encoded(_seen(kind, user, reply))
 
-    def _update(
-        self, request: web.Request, kind: EntityType, id: str, body: dict[str, Any], user: User
-    ) -> bytes:
+    def _update(self, request: web.Request, kind: EntityType, id: str, body: dict[str, Any], user: User) -> bytes:
         self._own(kind, id, user, "edit")
         header = request.headers.get("X-Version-Number", "")
         version = int(header) if header.isascii() and header.isdecimal() and len(header) < 19 else None
@@ -143,9 +137,7 @@ class EspoApi:
         self.store.remove(kind, id, user)
         return b"true"
 
-    def _beyond(
-        self, request: web.Request, kind: EntityType, parts: list[str], raw: bytes, user: User
-    ) -> bytes:
+    def _beyond(self, request: web.Request, kind: EntityType, parts: list[str], raw: bytes, user: User) -> bytes:
         """Actions, and the lists behind a record, which are empty here."""
         _, id, name = parts
         if id == "action":
@@ -166,10 +158,10 @@ class EspoApi:
         return encoded({"total": 0, "list": []})
 
     def _metadata(self, key: str) -> bytes:
-        occ = {"optimisticConcurrencyControl": True} if self.store.switches["occ"] == "on" else {}
+        occ = {"optimisticConcurrencyControl": True}
         place: Any = {
             "entityDefs": {
-                name: {"fields": kind.definitions(), **(occ if name == "CBeteiligte" else {})}
+                name: {"fields": kind.definitions(), **(occ if self.store.counts_versions(kind) else {})}
                 for name, kind in ENTITY_TYPES.items()
             }
         }

@@ -147,10 +147,7 @@ class EntityType:
 def _address(prefix: str) -> tuple[Field, ...]:
     return (
         Field(f"{prefix}Street", "text", max_length=255),
-        *(
-            Field(f"{prefix}{part}", max_length=100, plain_chars=True)
-            for part in ("City", "State", "Country")
-        ),
+        *(Field(f"{prefix}{part}", max_length=100, plain_chars=True) for part in ("City", "State", "Country")),
         Field(f"{prefix}PostalCode", max_length=40, plain_chars=True),
     )
 

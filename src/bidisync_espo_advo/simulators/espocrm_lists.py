@@ -17,9 +17,7 @@ from bidisync_espo_advo.simulators.espocrm_where import Filters, Row, Test, modi
 MORE_FOLLOW, NO_MORE = -1, -2  # in place of the total, where none was wanted
 
 
-def listed(
-    store: EspoStore, kind: EntityType, user: User, query_string: str, *, without_total: bool
-) -> bytes:
+def listed(store: EspoStore, kind: EntityType, user: User, query_string: str, *, without_total: bool) -> bytes:
     """The reply to a list request; raises ``Refusal`` where EspoCRM refuses."""
     query = list_query(query_string, kind, without_total=without_total)
     hidden = _hidden(kind, user)
@@ -36,7 +34,7 @@ def listed(
     total = len(found)
     if query.without_total:
         total = MORE_FOLLOW if query.offset + query.size < len(found) else NO_MORE
-    show = _shower(store, hidden, query.select)
+    show = _shower(store, kind, hidden, query.select)
     return b'{"total":%d,"list":[' % total + b",".join(map(show, page)) + b"]}"
 
 
@@ -46,18 +44,16 @@ def _hidden(kind: EntityType, user: User) -> frozenset[str]:
 
 
 def _shower(
-    store: EspoStore, hidden: frozenset[str], select: frozenset[str] | None
+    store: EspoStore, kind: EntityType, hidden: frozenset[str], select: frozenset[str] | None
 ) -> Callable[[Record], bytes]:
     def whole(record: Record) -> bytes:
         if record.row_json is None:
-            record.row_json = encoded(store.shown_in_list(record))
+            record.row_json = encoded(store.shown_in_list(kind, record))
         return record.row_json
 
     def part(record: Record) -> bytes:
-        row = store.shown_in_list(record)
-        return encoded(
-            {name: row[name] for name in row if name not in hidden and (select is None or name in select)}
-        )
+        row = store.shown_in_list(kind, record)
+        return encoded({name: row[name] for name in row if name not in hidden and (select is None or name in select)})
 
     return part if hidden or select is not None else whole
 

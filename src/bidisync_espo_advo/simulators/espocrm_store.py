@@ -106,24 +106,23 @@ class EspoStore:
 
     def shown(self, kind: EntityType, record: Record) -> dict[str, Any]:
         """Every attribute of one record, as a GET shows it."""
-        full = self.shown_in_list(record)
+        full = self.shown_in_list(kind, record)
         version = full.pop("versionNumber", None)
         for name in kind.shared:
             full[f"{name}Data"] = self._shared.shown(name, record.keys.get(name, ()))
         full |= {"teamsIds": [], "teamsNames": {}}
-        return full | {"versionNumber": version} if self._counts_versions else full
+        return full | {"versionNumber": version} if self.counts_versions(kind) else full
 
-    def shown_in_list(self, record: Record) -> dict[str, Any]:
+    def shown_in_list(self, kind: EntityType, record: Record) -> dict[str, Any]:
         """Those attributes of one record that a list shows."""
+        versions = self.counts_versions(kind)
         return {
             name: value
             for name, value in record.row.items()
-            if not name.startswith("_") and (name != "versionNumber" or self._counts_versions)
+            if name[0] != "_" and (versions or name != "versionNumber")
         }
 
-    def add(
-        self, kind: EntityType, given: Mapping[str, Any], by: User, *, even_a_twin: bool = False
-    ) -> dict[str, Any]:
+    def add(self, kind: EntityType, given: Mapping[str, Any], by: User, *, even_a_twin: bool = False) -> dict[str, Any]:
         """Create what the request says; the reply holds only what is set. ``Refusal`` if it may not be."""
         taken = accepted(kind, {**kind.defaults, **given}, {}, creating=True)
         self._check_links(kind, taken)
@@ -131,7 +130,7 @@ class EspoStore:
             addresses = [row["emailAddress"].casefold() for row in taken.values.get("emailAddressData", ())]
             twins = self.table(kind).twins(taken.values, addresses)
             if twins:
-                raise Refusal(409, "duplicate", [self.shown_in_list(twin) for twin in twins])
+                raise Refusal(409, "duplicate", [self.shown_in_list(kind, twin) for twin in twins])
         record = self._insert(kind, taken.values, by, self.clock())
         return self._created(kind, record, taken)
 
@@ -155,7 +154,7 @@ class EspoStore:
         self._write(kind, record, taken.values)
         if taken.changed:
             record.row |= {"modifiedAt": self._now(), "modifiedById": by.id, "modifiedByName": by.full_name}
-        if self._counts_versions:
+        if self.counts_versions(kind):
             record.row["versionNumber"] = (known or 0) + 1
         table.enter(record)
         return self._changed(kind, record, before, taken)
@@ -178,9 +177,9 @@ class EspoStore:
         record.forget_json()
         self.table(kind).enter(record)
 
-    @property
-    def _counts_versions(self) -> bool:
-        return self.switches["occ"] == "on"
+    def counts_versions(self, kind: EntityType) -> bool:
+        """Whether the entity type has optimistic concurrency control."""
+        return self.switches["occ"] == "on" and kind is BETEILIGTE
 
     def _now(self) -> str:
         return self.clock().astimezone(UTC).strftime(SECONDS)
@@ -197,7 +196,7 @@ class EspoStore:
         row |= {"id": f"{self._rng.getrandbits(68):017x}", "deleted": False, **kind.defaults}
         row |= {"createdAt": stamp, "modifiedAt": stamp, "createdById": by.id, "createdByName": by.full_name}
         row |= {f"_{name}": [] for name in kind.shared}
-        row["versionNumber"] = 1 if self._counts_versions else None
+        row["versionNumber"] = 1 if self.counts_versions(kind) else None
         record = Record(row["id"], row)
         self.table(kind).records[record.id] = record
         self._write(kind, record, values)
@@ -270,13 +269,9 @@ class EspoStore:
         told.add("versionNumber")
         reply = {name: value for name, value in full.items() if name in told}
         reply |= {name: value for name, value in taken.echo.items() if not name.endswith("Data")}
-        return reply | {
-            f"{name}{flag}": False for name in kind.shared for flag in ("IsOptedOut", "IsInvalid")
-        }
+        return reply | {f"{name}{flag}": False for name in kind.shared for flag in ("IsOptedOut", "IsInvalid")}
 
-    def _changed(
-        self, kind: EntityType, record: Record, before: Mapping[str, Any], taken: Accepted
-    ) -> dict[str, Any]:
+    def _changed(self, kind: EntityType, record: Record, before: Mapping[str, Any], taken: Accepted) -> dict[str, Any]:
         """A reply to an update: no re-read, so what belongs to an address is still the old one."""
         now = self.shown(kind, record)
         stale = {f"{name}{part}" for name in kind.shared for part in ("Data", "IsOptedOut", "IsInvalid")}
@@ -297,4 +292,4 @@ def _known(given: Mapping[str, Any]) -> Mapping[str, Any]:
     unknown = set(given) - writable
     if unknown:
         raise ValueError(f"no such attribute: {', '.join(sorted(unknown))}")
-    return given
+    return deepcopy(dict(given))

@@ -166,9 +166,7 @@ class SignIn:
         if user is None or user.kind != "hmac":
             return None
         made = hmac.new(user.credentials["secret_key"].encode(), signed.encode(), hashlib.sha256)
-        good = hmac.compare_digest(proof, made.hexdigest().encode()) or hmac.compare_digest(
-            proof, made.digest()
-        )
+        good = hmac.compare_digest(proof, made.hexdigest().encode()) or hmac.compare_digest(proof, made.digest())
         return user if good else None
 
 

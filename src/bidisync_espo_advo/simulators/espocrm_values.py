@@ -48,9 +48,7 @@ class BrokenRule(Exception):
     """A value breaks the rule named."""
 
 
-def accepted(
-    kind: EntityType, given: Mapping[str, Any], current: Mapping[str, Any], *, creating: bool
-) -> Accepted:
+def accepted(kind: EntityType, given: Mapping[str, Any], current: Mapping[str, Any], *, creating: bool) -> Accepted:
     """What the request may change in the record; raises ``Refusal`` for the first bad field."""
     result = Accepted()
     for field in kind.fields:

@@ -97,9 +97,7 @@ class Filters:
         if how == "equals":
             return self._one_of(True, name, [value]) if value is not None else lambda row: row[name] is None
         if how == "notEquals":
-            return (
-                self._one_of(False, name, [value]) if value is not None else lambda row: row[name] is not None
-            )
+            return self._one_of(False, name, [value]) if value is not None else lambda row: row[name] is not None
         if how in ARRAYS:
             asked, judge = set(_listed(value)), ARRAYS[how]
             return lambda row: judge(set(row[name] or ()), asked)
@@ -120,9 +118,7 @@ class Filters:
         if how in ("past", "future"):
             now = self.now.strftime(SECONDS if self.kind.kinds[name] == "datetime" else "%Y-%m-%d")
             return self._compare(name, COMPARISONS["before" if how == "past" else "after"], now)
-        if how == "today" or (
-            how in COMPARISONS and "dateTime" in item and self.kind.kinds[name] == "datetime"
-        ):
+        if how == "today" or (how in COMPARISONS and "dateTime" in item and self.kind.kinds[name] == "datetime"):
             return self._in_zone(how, name, value, item)
         if how not in COMPARISONS:
             raise Refusal(400, f"Unknown where item type '{how}'.")

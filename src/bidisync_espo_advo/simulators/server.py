@@ -160,7 +160,7 @@ class SimulatorServer:
     app: web.Application
     control: Control
     make_config: Callable[[str], Mapping[str, Any]]
-    users: Mapping[str, Any] = attrs.Factory(dict)
+    users: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     _runner: web.AppRunner | None = None
