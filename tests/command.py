@@ -40,7 +40,14 @@ async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Pr
     """The command, running."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bidisync_espo_advo", *arguments, cwd=cwd, stdout=pipe, stderr=pipe, env=environment(**env)
+        sys.executable,
+        "-m",
+        "bidisync_espo_advo",
+        *arguments,
+        cwd=cwd,
+        stdout=pipe,
+        stderr=pipe,
+        env=environment(**env),
     )
 
 

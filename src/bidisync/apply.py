@@ -84,9 +84,7 @@ class Underway(Contended):
         self.until = until
 
 
-async def _carry_out(
-    parts: Parts, link: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects
-) -> Link:
+async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
     done = link
     link = await parts.store.save(
         attrs.evolve(
@@ -125,7 +123,9 @@ async def _carry_out(
         raise
 
 
-def intent_for(parts: Parts, verb: Verb, side: Side, payload: Mapping[str, Value], watermark: str | None = None) -> Intent:
+def intent_for(
+    parts: Parts, verb: Verb, side: Side, payload: Mapping[str, Value], watermark: str | None = None
+) -> Intent:
     """An intent that is sent now: others may write once lease, request and lag are over."""
     now = parts.clock.now()
     over = now + parts.locks.lease_s + parts.limits.request_timeout_s + parts.limits.search_lag_s
@@ -154,9 +154,7 @@ async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
         raise Contended("somebody else took this record over")
 
 
-async def _send(
-    parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, lease: Lease
-) -> Snapshot:
+async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, lease: Lease) -> Snapshot:
     replica = parts.replica(write.side)
     seen = await _fresh(parts, write.side, seen)
     await may_write(parts, link, lease)

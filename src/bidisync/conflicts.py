@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from bidisync.model import Conflict, Defer, Resolution, Side, Value, Versions
+from bidisync.model import Conflict, Contested, Defer, Resolution, Side, Value
 from bidisync.protocols import ConflictStrategy
 
 
@@ -27,13 +27,7 @@ class Prefer:
         return f"prefer {self.side.value}"
 
     def __call__(self, conflict: Conflict) -> Resolution:
-        settled: dict[str, Value] = {}
-        for name, versions in conflict.fields.items():
-            value = versions.on(self.side)
-            if not isinstance(value, _VALUE):
-                return Defer("not_delivered")
-            settled[name] = value
-        return settled
+        return {name: contested.on(self.side) for name, contested in conflict.fields.items()}
 
 
 prefer_left = Prefer(Side.LEFT)
@@ -75,13 +69,13 @@ class Merge:
 
     def __call__(self, conflict: Conflict) -> Resolution:
         settled: dict[str, Value] = {}
-        rest: dict[str, Versions] = {}
-        for name, versions in conflict.fields.items():
-            base, left, right = versions.base, versions.left, versions.right
+        rest: dict[str, Contested] = {}
+        for name, contested in conflict.fields.items():
+            base, left, right = contested.base, contested.left, contested.right
             if isinstance(left, tuple) and isinstance(right, tuple):
                 settled[name] = _merge_lists(base if isinstance(base, tuple) else (), left, right)
             else:
-                rest[name] = versions
+                rest[name] = contested
         if rest:
             answer = self.otherwise(attrs.evolve(conflict, fields=rest))
             if isinstance(answer, Defer):
@@ -94,6 +88,3 @@ def _merge_lists(base: tuple[object, ...], left: tuple[object, ...], right: tupl
     gone = [item for item in base if item not in left or item not in right]
     kept = [item for item in left if item not in gone]
     return (*kept, *(item for item in right if item not in gone and item not in kept))
-
-
-_VALUE = (str, int, float, bool, type(None), tuple)

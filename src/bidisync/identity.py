@@ -55,7 +55,7 @@ def _hash(secret: bytes, label: str, parts: tuple[str, ...]) -> str:
     return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def judge(keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[[Ref], bool]) -> Ref | None | Defer:
+def judge(keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[[Ref], bool]) -> Ref | Defer | None:
     """The one record that this one is, ``None`` for nobody's, or ``Defer`` where a person must say.
 
     ``taken`` tells whether a candidate already belongs to another record.
@@ -77,6 +77,4 @@ def shares_strong(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
 
 
 def _contradicts(keys: Mapping[str, str], known: Known) -> bool:
-    return any(
-        name.startswith("strong:") and known.keys.get(name, value) != value for name, value in keys.items()
-    )
+    return any(name.startswith("strong:") and known.keys.get(name, value) != value for name, value in keys.items())

@@ -1,4 +1,4 @@
-"""A record that has no counterpart yet: is it one that is known, or has it to be made?
+"""A record that has no counterpart yet: it is found among those known, or made.
 
 What a person would call *the same client* is decided by strong keys alone; everything less
 waits for a person. A create happens at most once per intent: when its outcome is not known,
@@ -210,15 +210,12 @@ class Meeting:
 
     async def _post(self, link: Link, mine: Snapshot, side: Side) -> Link:
         """Send the create of the open intent."""
-        intent = link.intent
-        assert intent is not None  # a create is sent for an intent alone
+        intent = link.open_intent
         replica = self.parts.replica(intent.side)
         notes = self._notes_for_new(mine) if replica.capabilities.keeps_notes else None
         await may_write(self.parts, link, self.lease)
         try:
-            created = await replica.create(
-                intent.payload, notes=notes, despite_duplicates=intent.despite_duplicates
-            )
+            created = await replica.create(intent.payload, notes=notes, despite_duplicates=intent.despite_duplicates)
         except Duplicate as error:
             return await self._duplicate(link, mine, side, error)
         except (Rejected, Unmappable) as error:
@@ -249,8 +246,7 @@ class Meeting:
 
     async def _bind(self, link: Link, mine: Snapshot, side: Side, created: Created, notes: Notes | None) -> Link:
         """The new record belongs to the link from here on, whatever happens next; then it is checked."""
-        intent = link.intent
-        assert intent is not None  # binding follows a create
+        intent = link.open_intent
         other = intent.side
         link = attrs.evolve(
             link.with_id(other, created.id), intent=None, base=self._base_of(intent.payload), settled=False
@@ -286,8 +282,7 @@ class Meeting:
 
     async def _duplicate(self, link: Link, mine: Snapshot, side: Side, error: Duplicate) -> Link:
         """The remote knows such records: the same one by strong keys, a proven stranger, or a person's call."""
-        intent = link.intent
-        assert intent is not None  # the remote answered to a create
+        intent = link.open_intent
         link = await self.parts.store.save(attrs.evolve(link, intent=None))
         await self.index.learn(side.other, error.existing)
         known = [self.index.known(side.other, snapshot) for snapshot in error.existing]
@@ -319,8 +314,7 @@ class Meeting:
 
     async def recover(self, link: Link) -> Link:
         """Find out what became of a create, and finish it; the link keeps its intent while that must wait."""
-        intent = link.intent
-        assert intent is not None  # there is nothing to recover without one
+        intent = link.open_intent
         side = intent.side.other
         found, doubtful = await self._made(link)
         if len(found) > 1:
@@ -334,9 +328,7 @@ class Meeting:
                 settled=False,
                 attempts=Attempts(),
             )
-            stranger = (await self.parts.store.load([Ref(intent.side, found[0].id)])).get(
-                Ref(intent.side, found[0].id)
-            )
+            stranger = (await self.parts.store.load([Ref(intent.side, found[0].id)])).get(Ref(intent.side, found[0].id))
             return await self.parts.store.save(bound, absorbs=[] if stranger is None else [stranger])
         if self.parts.clock.now() < intent.not_before:
             return link
@@ -356,8 +348,7 @@ class Meeting:
 
     async def _made(self, link: Link) -> tuple[list[Snapshot], bool]:
         """The unclaimed records that the create of this link made, and whether others may be it too."""
-        intent = link.intent
-        assert intent is not None  # there is nothing to find without one
+        intent = link.open_intent
         replica, mine = self.parts.replica(intent.side), intent.side.other
         if replica.capabilities.keeps_notes:
             return list(await replica.find_by_counterpart(link.on(mine) or "")), False

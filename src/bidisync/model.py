@@ -47,7 +47,7 @@ class Absent(enum.Enum):
 ABSENT: Final = Absent.ABSENT
 """A field that was not delivered. Not a value, not empty, never a change."""
 
-Value: TypeAlias = str | int | float | bool | None | tuple[object, ...]
+Value: TypeAlias = str | int | float | bool | tuple[object, ...] | None
 """What a field of a record may hold; ``None`` is *known to be empty*. A tuple holds values again."""
 
 Seen: TypeAlias = Value | Literal[Absent.ABSENT]
@@ -169,6 +169,22 @@ class Versions:
 
 
 @attrs.frozen
+class Contested:
+    """A field that both sides changed differently: both values are there, empty or not.
+
+    ``base`` is ``ABSENT`` where the sides never agreed on it.
+    """
+
+    base: Seen = attrs.field(repr=False)
+    left: Value = attrs.field(repr=False)
+    right: Value = attrs.field(repr=False)
+
+    def on(self, side: Side) -> Value:
+        """The value of that side now."""
+        return self.left if side is Side.LEFT else self.right
+
+
+@attrs.frozen
 class Conflict:
     """Fields of one group that both sides changed differently.
 
@@ -178,7 +194,7 @@ class Conflict:
     """
 
     group: str
-    fields: Mapping[str, Versions]
+    fields: Mapping[str, Contested]
     left_modified_at: float | None = None
     right_modified_at: float | None = None
 

@@ -145,9 +145,7 @@ class StateStore(Protocol):
         """All links, in groups, in a stable order; those made meanwhile may be missing."""
         ...
 
-    async def save(
-        self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()
-    ) -> Link:
+    async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link, its journal lines, and the end of the links it absorbs, in one commit.
 
         The stored link comes back with its new revision.

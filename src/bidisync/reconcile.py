@@ -36,6 +36,7 @@ import attrs
 from bidisync.model import (
     ABSENT,
     Conflict,
+    Contested,
     Decision,
     Defer,
     Plan,
@@ -117,6 +118,13 @@ class _Look:
             right_changed=agreed is not None and not _same(field, right, agreed.right),
             agree=_same(field, left, right),
         )
+
+    def contested(self) -> Contested:
+        """The field for a strategy, which is asked only about what was delivered."""
+        base, left, right = self.versions.base, self.versions.left, self.versions.right
+        if left is ABSENT or right is ABSENT:
+            raise ValueError("a field that was not delivered is never contested")
+        return Contested(base, left, right)
 
     @property
     def delivered(self) -> bool:
@@ -283,7 +291,7 @@ def _first_contact(group: Group, look: _Look) -> Settled | Defer:
 def _ask_strategy(group: Group, looks: Sequence[_Look], left: Snapshot, right: Snapshot) -> Settled | Defer:
     conflict = Conflict(
         group=group.name,
-        fields={look.field.name: look.versions for look in looks},
+        fields={look.field.name: look.contested() for look in looks},
         left_modified_at=None if left.modified_by_us else left.modified_at,
         right_modified_at=None if right.modified_by_us else right.modified_at,
     )
@@ -340,7 +348,7 @@ def _writes(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> t
 
 def _one_is_gone(policy: Policy, base: Mapping[str, Agreement], left: Snapshot, right: Snapshot) -> Plan:
     """A deletion: nobody's edit is deleted with it, and nothing is deleted against the policy."""
-    if left.gone and right.gone or policy.on_delete is OnDelete.IGNORE:
+    if (left.gone and right.gone) or policy.on_delete is OnDelete.IGNORE:
         return Plan(ends=True)
     lost, kept = (Side.LEFT, Side.RIGHT) if left.gone else (Side.RIGHT, Side.LEFT)
     survivor = right if left.gone else left

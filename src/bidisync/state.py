@@ -143,6 +143,13 @@ class Link:
         return attrs.evolve(self, shown={**self.shown, side: notes})
 
     @property
+    def open_intent(self) -> Intent:
+        """The intent of a link that has one; ``ValueError`` otherwise."""
+        if self.intent is None:
+            raise ValueError("this link has no open intent")
+        return self.intent
+
+    @property
     def refs(self) -> tuple[Ref, ...]:
         """The records of the link that are known."""
         return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)

@@ -85,9 +85,7 @@ class Sweep:
             tally.rounds += 1
         return tally
 
-    async def _read(
-        self, listed: Side, work: _Work, tally: Tally, everything: bool, only: Side | None
-    ) -> str | None:
+    async def _read(self, listed: Side, work: _Work, tally: Tally, everything: bool, only: Side | None) -> str | None:
         """Read one side's list; the cursor up to which it was read."""
         parts = self.engine.parts
         since = None if everything else await parts.store.get_mark(f"cursor:{listed.value}")

@@ -66,7 +66,7 @@ class AdvowareSession:
         refused: Token | None = None
         for _ in range(2):
             addresses = await self.addresses()
-            token = await self._signed_in(refused)
+            token = await self._signed_in(addresses, refused)
             headers = {"Authorization": f"Bearer {token.text}", "Accept": "application/json"}
             data = None
             if body is not None:
@@ -89,14 +89,13 @@ class AdvowareSession:
 
     async def sign_in(self) -> None:
         """Prove address and credentials."""
-        await self.addresses()
-        await self._signed_in(None)
+        await self._signed_in(await self.addresses(), None)
 
-    async def _signed_in(self, refused: Token | None) -> Token:
+    async def _signed_in(self, addresses: Addresses, refused: Token | None) -> Token:
         async with self._lock:
             token = self._token
             if token is None or token is refused or token.expires_at <= self.clock.now():
-                token = self._token = await self._new_token()
+                token = self._token = await self._new_token(addresses)
             return token
 
     async def _discover(self) -> Addresses:
@@ -113,13 +112,12 @@ class AdvowareSession:
         if not api or not security:
             raise Unavailable("advoware's discovery names no address for the API or the sign-in", system=SYSTEM)
         for found in (api, security):
-            if _private(found) and not (_private(config.discovery_url) or found in (config.api_url, config.security_url)):
+            trusted = _private(config.discovery_url) or found in (config.api_url, config.security_url)
+            if _private(found) and not trusted:
                 raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
         return Addresses(_slash(api), _slash(security))
 
-    async def _new_token(self) -> Token:
-        addresses = self._addresses
-        assert addresses is not None  # asked for before any sign-in
+    async def _new_token(self, addresses: Addresses) -> Token:
         response = await self.wire.send(
             Request(
                 "POST",
@@ -136,7 +134,8 @@ class AdvowareSession:
 
     def _credentials(self) -> dict[str, object]:
         config, nonce = self.config, self.chance.token()
-        stamp = Instant.from_timestamp(int(self.clock.now() * 1000), unit="millisecond").format("YYYY-MM-DD'T'HH:mm:ss.fff'Z'")
+        now = Instant.from_timestamp(int(self.clock.now() * 1000), unit="millisecond")
+        stamp = now.format("YYYY-MM-DD'T'HH:mm:ss.fff'Z'")
         return {
             "AppID": config.app_id,
             "Kanzlei": config.kanzlei,

@@ -17,6 +17,7 @@ from bidisync.model import LinkState, Plan, Ref, Side
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
 from bidisync.protocols import Chance, Clock, ConflictStrategy, LockProvider, Observer, Replica, StateStore
+from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
 from bidisync.state import Link
 from bidisync.stores.memory import MemoryStore
@@ -27,7 +28,6 @@ from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import hold_deletes, party_policy
-from bidisync.rehearsal import Rehearsal
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 

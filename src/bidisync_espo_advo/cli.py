@@ -75,9 +75,7 @@ def group(context: click.Context) -> None:
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Take up open records so often.")
 @_global
 @click.pass_obj
-def sync(
-    options: Options, ids: tuple[str, ...], everything: bool, side: str | None, dry_run: bool, rounds: int
-) -> int:
+def sync(options: Options, ids: tuple[str, ...], everything: bool, side: str | None, dry_run: bool, rounds: int) -> int:
     """One pass: the given records, or everything changed since the last one.
 
     An ID is left:ID (EspoCRM), right:ID (Advoware), or one side's own id.

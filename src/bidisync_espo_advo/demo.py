@@ -119,6 +119,3 @@ async def _pass(sync: PartySync, report: Report, *, everything: bool = False) ->
         for system, verbs in sync.calls.items()
     }
     return SyncResult.of(tally, await sync.states(), calls, clock.monotonic() - began)
-
-
-

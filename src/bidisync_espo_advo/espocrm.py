@@ -189,9 +189,9 @@ class EspoReplica:
         if body is not None:
             sent["Content-Type"] = "application/json"
         response = await self.wire.send(Request(method, url, sent, query or {}, body))
-        if response.status in (200, 201, 404) or (response.status == 409 and method in ("POST", "PUT")):
-            return response
-        self._refused(response, method)
+        if response.status not in (200, 201, 404) and not (response.status == 409 and method in ("POST", "PUT")):
+            self._refused(response, method)
+        return response
 
     def _credentials(self, method: str, path: str) -> dict[str, str]:
         if not self.config.secret_key:
@@ -254,9 +254,7 @@ class EspoReplica:
             seen_at=self.clock.now(),
         )
 
-    def _with_notes(
-        self, fields: Mapping[str, Value], notes: Notes | None, there: Notes | None
-    ) -> dict[str, object]:
+    def _with_notes(self, fields: Mapping[str, Value], notes: Notes | None, there: Notes | None) -> dict[str, object]:
         return {**fields, **(status.to_attributes(notes, there) if notes is not None else {})}
 
 

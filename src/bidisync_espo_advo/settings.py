@@ -142,7 +142,9 @@ class Settings:
         for section, keys in needed.items():
             for key in keys:
                 if not getattr(getattr(self, section), key):
-                    raise Misconfigured(f"{section}.{key} is missing: set it in the file or as {_variable(section, key)}")
+                    raise Misconfigured(
+                        f"{section}.{key} is missing: set it in the file or as {_variable(section, key)}"
+                    )
         return self
 
 
@@ -323,7 +325,7 @@ def _check(settings: Settings) -> None:
     _require_url(settings, "lock", "url", ("local", "redis", "rediss"))
     _require_url(settings, "queue", "url", ("local", "redis", "rediss"))
     if settings.sync.delete == "archive" and not settings.sync.archive_field:
-        raise Misconfigured("sync.delete = \"archive\" needs sync.archive_field")
+        raise Misconfigured('sync.delete = "archive" needs sync.archive_field')
 
 
 def _require_url(settings: Settings, section: str, key: str, schemes: tuple[str, ...]) -> None:

@@ -33,9 +33,7 @@ MINIMAL = {"name": "Köster"}
 
 def signed(api_key: str, product: int, app_id: str, nonce: str, sent_at: str) -> str:
     message = ":".join([str(product), app_id, nonce, sent_at])
-    return base64.b64encode(
-        hmac.new(base64.b64decode(api_key), message.encode(), hashlib.sha512).digest()
-    ).decode()
+    return base64.b64encode(hmac.new(base64.b64decode(api_key), message.encode(), hashlib.sha512).digest()).decode()
 
 
 @attrs.define
@@ -92,9 +90,7 @@ class Caller:
         } | changes
         body.setdefault(
             "HMAC512Signature",
-            signed(
-                config["api_key"], body["Product"], body["AppID"], body["Nonce"], body["RequestTimeStamp"]
-            ),
+            signed(config["api_key"], body["Product"], body["AppID"], body["Nonce"], body["RequestTimeStamp"]),
         )
         return body
 
@@ -204,9 +200,7 @@ async def test_the_token_reply_says_when_it_expires_with_a_fraction(start: Any) 
         ({"RequestTimeStamp": "2026-02-07T13:35:01Z"}, "Zeitstempel"),
     ],
 )
-async def test_a_wrong_token_request_is_refused_in_german(
-    start: Any, changes: dict[str, Any], says: str
-) -> None:
+async def test_a_wrong_token_request_is_refused_in_german(start: Any, changes: dict[str, Any], says: str) -> None:
     caller = await start()
     answer = await caller.ask_token(caller.token_request(**changes))
     assert answer.status == 401
@@ -466,9 +460,7 @@ async def test_a_change_of_a_phone_number_leaves_the_rowid_alone(start: Any) -> 
     caller.server.store.edit(104_711, kommunikation=[{"tlf": "0511/12345-60", "kommKz": 1}])
     after = await caller.get(104_711)
     assert after["rowId"] == before["rowId"]
-    assert (
-        after["kommunikation"][0].items() >= {"tlf": "0511/12345-60", "kommArt": 1, "betNr": 104_711}.items()
-    )
+    assert after["kommunikation"][0].items() >= {"tlf": "0511/12345-60", "kommArt": 1, "betNr": 104_711}.items()
 
 
 async def test_what_the_store_hands_out_is_a_copy(start: Any) -> None:
@@ -535,9 +527,7 @@ async def test_every_request_is_logged_by_path(start: Any) -> None:
 
 
 @pytest.mark.parametrize(("when", "committed"), [("before", 0), ("after", 1)])
-async def test_a_dropped_post_took_effect_only_if_the_reply_was_lost(
-    start: Any, when: Any, committed: int
-) -> None:
+async def test_a_dropped_post_took_effect_only_if_the_reply_was_lost(start: Any, when: Any, committed: int) -> None:
     caller = await start()
     caller.server.control.rules.append(FaultRule("drop", "POST", "Beteiligte$", when=when))
     with pytest.raises(aiohttp.ClientError):
@@ -593,9 +583,7 @@ async def test_a_list_shows_one_moment_even_if_it_is_held(start: Any) -> None:
 # Switches
 
 
-@pytest.mark.parametrize(
-    "switches", [{"put.semantic": "partial"}, {"put.semantics": "merge"}, {"latency_ms": "-1"}]
-)
+@pytest.mark.parametrize("switches", [{"put.semantic": "partial"}, {"put.semantics": "merge"}, {"latency_ms": "-1"}])
 def test_an_unknown_switch_or_value_is_refused_in_one_line_naming_the_allowed(
     switches: dict[str, str],
 ) -> None:
@@ -817,9 +805,7 @@ async def test_a_switch_changes_the_list(
     assert len({row["betNr"] for row in rows_of((await caller.call("GET", query)).json)}) == count
 
 
-@pytest.mark.parametrize(
-    ("style", "status"), [("200_text", 200), ("500_german_text", 500), ("503_retry_after", 503)]
-)
+@pytest.mark.parametrize(("style", "status"), [("200_text", 200), ("500_german_text", 500), ("503_retry_after", 503)])
 async def test_a_refused_sign_in_may_look_otherwise(start: Any, style: str, status: int) -> None:
     caller = await start({"auth.error_style": style})
     caller.token = ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from office import Office, opened
 
 from bidisync import LinkState
 from bidisync_espo_advo import PartySync, open_sync
+from office import Office, opened
 
 ADA = {"lastName": "Beispiel", "firstName": "Ada", "dateOfBirth": "1980-02-29"}
 BOB = {"name": "Muster", "vorname": "Bob", "geburtsdatum": "1970-01-01T00:00:00"}

@@ -6,17 +6,20 @@ import asyncio
 
 import aiohttp
 import pytest
-from office import opened
 
 from bidisync import LinkState
 from bidisync.errors import Misconfigured
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings, open_sync
+from office import opened
 
 
 async def test_two_syncs_work_side_by_side_over_one_foreign_session_that_stays_open():
     async with opened(crm_records=5) as one, opened(erp_records=5) as two, aiohttp.ClientSession() as session:
-        async with open_sync(one.settings, session=session) as first, open_sync(two.settings, session=session) as second:
+        async with (
+            open_sync(one.settings, session=session) as first,
+            open_sync(two.settings, session=session) as second,
+        ):
             tallies = await asyncio.gather(first.sweep(everything=True), second.sweep(everything=True))
             assert [tally.states() for tally in tallies] == [{LinkState.IN_SYNC: 5}] * 2
             assert len(one.erp.store.records) == len(two.crm.store.records) == 5
@@ -59,6 +62,6 @@ async def test_a_strategy_for_a_group_that_does_not_exist_is_found_at_the_start(
         with pytest.raises(Misconfigured, match="adressen"):
             async with open_sync(office.settings, strategies={"adressen": lambda conflict: {}}):
                 pass
-    with pytest.raises(Misconfigured, match="espocrm.url"):
+    with pytest.raises(Misconfigured, match=r"espocrm\.url"):
         async with open_sync(Settings.from_tables({})):
             pass

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from office import Office, opened
 
 from bidisync import Conflict, LinkState, Resolution
 from bidisync_espo_advo import open_sync
+from office import Office, opened
 
 MAPPED = {
     "name", "vorname", "rechtsform", "titel", "anrede", "bAnrede", "zusatz", "geburtsdatum", "handelsRegisterNummer",

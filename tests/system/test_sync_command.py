@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 import psutil
-from command import configure, run, simulated, start
-from office import Office, opened
 
 from bidisync_espo_advo.simulators.server import FaultRule
+from command import configure, run, simulated, start
+from office import Office, opened
 
 KEYS = {
     "rounds", "examined", "in_sync", "created", "updated", "deleted", "adopted", "conflicts", "held", "review",

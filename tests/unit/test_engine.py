@@ -342,7 +342,10 @@ async def test_a_kill_at_any_call_loses_no_edit_and_makes_no_duplicate(moment):
         for replica in (pair.left, pair.right):
             setattr(replica, moment, lambda call: None)
         edited_before_the_end = {"edit 1", "edit 2", "edit 3", "edit 4"} & {
-            value for replica in (pair.left, pair.right) for record in replica.records.values() for value in record.fields.values()
+            value
+            for replica in (pair.left, pair.right)
+            for record in replica.records.values()
+            for value in record.fields.values()
         }
         for _ in range(3):
             await pair.sweep(everything=True)

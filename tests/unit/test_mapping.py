@@ -15,9 +15,7 @@ from bidisync_espo_advo.fields import PARTY, day, party_mapper
 
 text = st.text(min_size=1).filter(str.strip)
 days = st.dates().filter(lambda d: d.year > 1).map(lambda d: d.isoformat())
-records = st.fixed_dictionaries(
-    {field.name: st.none() | (days if field.form == "date" else text) for field in PARTY}
-)
+records = st.fixed_dictionaries({field.name: st.none() | (days if field.form == "date" else text) for field in PARTY})
 systems = pytest.mark.parametrize("system", ["espocrm", "advoware"])
 
 

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bidisync import (
+    Contested,
     Field,
     Group,
     Initial,
@@ -22,7 +23,7 @@ from bidisync import (
     prefer_right,
     reconcile,
 )
-from bidisync.model import ABSENT, Resolution, Seen, Value, Conflict
+from bidisync.model import ABSENT, Conflict, Resolution, Seen, Value
 from bidisync.state import Agreement
 
 
@@ -68,7 +69,7 @@ def policies(draw: st.DrawFn, required: bool = True, **fixed: object) -> Policy:
     return Policy(fields, groups)
 
 
-records = st.fixed_dictionaries({name: values for name in NAMES})
+records = st.fixed_dictionaries(dict.fromkeys(NAMES, values))
 
 
 @st.composite
@@ -85,7 +86,9 @@ def snapshot(fields: dict[str, Seen], version: str = "1") -> Snapshot:
     return Snapshot("id", fields, version=version)
 
 
-def decide(policy: Policy, base: dict[str, Agreement], left: dict[str, Seen], right: dict[str, Seen], **kw: object) -> Plan:
+def decide(
+    policy: Policy, base: dict[str, Agreement], left: dict[str, Seen], right: dict[str, Seen], **kw: object
+) -> Plan:
     return reconcile(policy, base, snapshot(left), snapshot(right), **kw)  # type: ignore[arg-type]
 
 
@@ -202,6 +205,4 @@ def test_shipped_strategies_are_stable_when_asked_again_with_their_own_answer(st
 
 
 def _conflict(base: Value, left: Value, right: Value) -> Conflict:
-    from bidisync import Versions
-
-    return Conflict("g", {"f": Versions(base, left, right)})
+    return Conflict("g", {"f": Contested(base, left, right)})

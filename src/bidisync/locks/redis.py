@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -26,9 +26,7 @@ from bidisync.protocols import Chance, Clock, Lease
 
 T = TypeVar("T")
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-RENEW = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
-)
+RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
 
 @attrs.define(eq=False)
@@ -118,10 +116,8 @@ class RedisLocks:
             yield lease
         finally:
             keeper.cancel()
-            try:
+            with suppress(Unavailable):  # it ends by itself
                 await lease.release()
-            except Unavailable:
-                pass  # it ends by itself
 
     async def _take(self, key: str) -> RedisLease:
         name = f"{self.namespace}:lock:{hashlib.sha256(key.encode()).hexdigest()}"

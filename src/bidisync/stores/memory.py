@@ -32,9 +32,7 @@ class MemoryStore:
         for start in range(0, len(ids), 500):
             yield [self._links[id] for id in ids[start : start + 500] if id in self._links]
 
-    async def save(
-        self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()
-    ) -> Link:
+    async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at."""
         for old in (link, *absorbs):
             stored = self._links.get(old.id)

@@ -84,9 +84,7 @@ class SqliteStore:
             yield [from_rest(document, Link) for _, document in rows]
             last = rows[-1][0]
 
-    async def save(
-        self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()
-    ) -> Link:
+    async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at, with all that belongs to it."""
         stored = attrs.evolve(link, revision=link.revision + 1)
         document = to_rest(stored)
@@ -169,7 +167,7 @@ class SqliteStore:
         arguments = [side.value, side.value, *(part for pair in keys.items() for part in pair)]
         rows = await self._query(
             "SELECT id, name, hash FROM known WHERE side = ? AND id IN"
-            f" (SELECT id FROM known WHERE side = ? AND ({pairs})) ORDER BY id",  # noqa: S608 - placeholders only
+            f" (SELECT id FROM known WHERE side = ? AND ({pairs})) ORDER BY id",
             arguments,
         )
         found: dict[str, dict[str, str]] = {}
@@ -196,7 +194,7 @@ class SqliteStore:
             await self._run(lambda c: c.execute(sql, (name, value)) and None)
 
     async def _links_where(self, condition: str) -> list[Link]:
-        rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id", ())  # noqa: S608 - our own text
+        rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id", ())
         return [from_rest(document, Link) for (document,) in rows]
 
     async def _query(self, sql: str, arguments: Sequence[object]) -> Sequence[tuple[Any, ...]]:
@@ -221,7 +219,7 @@ def _loading(refs: Sequence[Ref]) -> Transaction[list[tuple[str, str, str, str]]
     arguments = [part for ref in refs for part in (ref.side.value, ref.id)]
     sql = (
         "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
-        f" WHERE (r.side, r.id) IN (VALUES {pairs})"  # noqa: S608 - placeholders only
+        f" WHERE (r.side, r.id) IN (VALUES {pairs})"
     )
     return lambda connection: connection.execute(sql, arguments).fetchall()
 
@@ -264,7 +262,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema to the newest number, in the transaction that the caller has begun."""
     connection.execute("CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL)")
     done = dict(connection.execute("SELECT number, checksum FROM migration").fetchall())
-    known = {number: text for number, text in _migrations()}
+    known = dict(_migrations())
     if set(done) - set(known):
         raise Misconfigured("the state was written by a newer version of bidisync: upgrade this installation")
     for number, text in sorted(known.items()):
