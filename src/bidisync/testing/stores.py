@@ -1,0 +1,171 @@
+"""What every state store promises, as assertions: run it on yours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from bidisync.errors import Contended
+from bidisync.model import (
+    ABSENT,
+    LinkState,
+    Notes,
+    Ref,
+    Review,
+    ReviewKind,
+    Side,
+    Verb,
+    Versions,
+)
+from bidisync.protocols import StateStore
+from bidisync.state import Agreement, Attempts, Intent, Journaled, Known, Link, Shadow
+
+Make = Callable[[], Awaitable[StateStore]]
+"""Makes an empty store; it is closed by the check."""
+
+
+def rich_link(id: str = "1") -> Link:
+    """A link that uses every field there is."""
+    return Link(
+        origin=Ref(Side.LEFT, id),
+        left_id=id,
+        right_id=f"R{id}",
+        base={"a": Agreement("x", "X"), "b": Agreement(None, ABSENT), "c": Agreement(("p", "q"), ("q",))},
+        left_shadow=Shadow({"a": "x", "b": None, "d": 1, "e": True, "f": 1.5}, "v1", 12.5),
+        right_shadow=Shadow({"a": "X", "b": ABSENT}),
+        intent=Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0, "104711", True, True),
+        reviews=(Review(ReviewKind.CONFLICT, "why", "g", {"a": Versions(ABSENT, "x", None)}),),
+        attempts=Attempts(2, 3.5, "unavailable"),
+        shown={Side.LEFT: Notes("R1", "v", LinkState.CONFLICT, "why", 2, 9.0)},
+        fence=3,
+    )
+
+
+async def check_state_store(make: Make) -> None:
+    """Fail with the name of the first promise that the stores made by ``make`` break."""
+    for law in (_keeps, _compares, _binds_once, _absorbs, _fences, _lists, _journals, _indexes, _marks, _one_wins):
+        store = await make()
+        try:
+            await law(store)
+        finally:
+            await store.close()
+
+
+async def _keeps(store: StateStore) -> None:
+    saved = await store.save(rich_link())
+    assert saved.revision == 1, "the first save of a link gives revision 1"
+    loaded = await store.load([Ref(Side.LEFT, "1"), Ref(Side.RIGHT, "R1"), Ref(Side.RIGHT, "nobody")])
+    assert set(loaded) == {Ref(Side.LEFT, "1"), Ref(Side.RIGHT, "R1")}, "a link is found by both its records"
+    assert loaded[Ref(Side.LEFT, "1")] == saved, "a link comes back as it was saved"
+    assert await store.load([]) == {}, "nothing asked, nothing found"
+
+
+async def _compares(store: StateStore) -> None:
+    first = await store.save(rich_link())
+    second = await store.save(attrs.evolve(first, settled=True))
+    assert second.revision == first.revision + 1, "each save raises the revision"
+    await _refused(store, first, "a save over an older revision is refused")
+    await _refused(store, rich_link(), "a second link of the same name is refused")
+    assert (await store.load(first.refs))[first.refs[0]] == second, "a refused save changes nothing"
+
+
+async def _binds_once(store: StateStore) -> None:
+    saved = await store.save(rich_link("1"))
+    other = attrs.evolve(rich_link("2"), right_id="R1")
+    await _refused(store, other, "a record belongs to one link")
+    assert await store.load([Ref(Side.LEFT, "2")]) == {}, "a refused save leaves nothing behind"
+    await store.save(attrs.evolve(saved, right_id=None))
+    await store.save(other)
+    owner = (await store.load([Ref(Side.RIGHT, "R1")]))[Ref(Side.RIGHT, "R1")]
+    assert owner.id == "left:2", "a record that a link let go is free for another"
+
+
+async def _absorbs(store: StateStore) -> None:
+    stranger = await store.save(Link.begin(Ref(Side.RIGHT, "9")))
+    link = await store.save(Link.begin(Ref(Side.LEFT, "1")))
+    outdated = attrs.evolve(stranger, revision=stranger.revision + 7)
+    await _refused(store, link.with_id(Side.RIGHT, "9"), "what is absorbed must be as it was read", outdated)
+    both = await store.save(link.with_id(Side.RIGHT, "9"), absorbs=[stranger])
+    found = await store.load([Ref(Side.LEFT, "1"), Ref(Side.RIGHT, "9")])
+    assert list(found.values()) == [both, both], "an absorbed link is gone"
+    assert sum((await store.count()).values()) == 1, "an absorbed link is not counted"
+
+
+async def _fences(store: StateStore) -> None:
+    saved = await store.save(attrs.evolve(rich_link(), fence=5))
+    assert await store.fence(saved) == 5, "the fence that is stored is told"
+    await _refused(store, attrs.evolve(saved, fence=4), "a writer with a smaller fence is refused")
+    assert await store.fence(Link.begin(Ref(Side.LEFT, "nobody"))) == 0, "what is not stored has the fence 0"
+
+
+async def _lists(store: StateStore) -> None:
+    settled = attrs.evolve(Link.begin(Ref(Side.LEFT, "s")), settled=True)
+    links = [settled, rich_link(), Link.begin(Ref(Side.LEFT, "due"))]
+    links += [attrs.evolve(Link.begin(Ref(Side.RIGHT, f"{n:04}")), settled=True) for n in range(1200)]
+    for link in links:
+        await store.save(link)
+    listed = [link.id async for group in store.links() for link in group]
+    assert sorted(listed) == sorted(link.id for link in links), "every link is listed once"
+    assert {link.id for link in await store.open_intents()} == {"left:1"}, "open intents are found"
+    assert {link.id for link in await store.unsettled()} == {"left:1", "left:due"}, "what is due is found"
+    assert (await store.count())["in_sync"] == 1201, "links are counted by their state"
+
+
+async def _journals(store: StateStore) -> None:
+    line = Journaled("left:1", 1.0, Side.RIGHT, "a", "5", "prefer left", lost="X", kept=None)
+    saved = await store.save(rich_link(), journal=[line, attrs.evolve(line, field="b")])
+    await store.save(saved, journal=[attrs.evolve(line, field="c", lost=("p",))])
+    lines = await store.journal("left:1")
+    assert [one.field for one in lines] == ["a", "b", "c"], "the journal keeps its order"
+    assert lines[0] == line and lines[2].lost == ("p",), "a line comes back as it was"
+    try:
+        await store.save(saved, journal=[line])
+    except Contended:
+        assert len(await store.journal("left:1")) == 3, "a refused save leaves no line in the journal"
+    else:
+        raise AssertionError("a save over an older revision is refused")
+
+
+async def _indexes(store: StateStore) -> None:
+    one, two = Ref(Side.LEFT, "1"), Ref(Side.LEFT, "2")
+    await store.learn(
+        [Known(one, {"k": "h", "n": "x"}), Known(two, {"k": "h"}), Known(Ref(Side.RIGHT, "1"), {"k": "h"})]
+    )
+    found = await store.matches(Side.LEFT, {"k": "h", "n": "other"})
+    assert {known.ref for known in found} == {one, two}, "records that share one key are found, on their side alone"
+    assert dict(next(k for k in found if k.ref == one).keys) == {"k": "h", "n": "x"}, "with all their keys"
+    await store.learn([Known(one, {"n": "y"})])
+    assert {k.ref for k in await store.matches(Side.LEFT, {"k": "h"})} == {two}, "a new entry replaces the old one"
+    await store.forget([two])
+    assert not await store.matches(Side.LEFT, {"k": "h"}), "a forgotten record is not found"
+    assert not await store.matches(Side.LEFT, {}), "no key, no match"
+
+
+async def _marks(store: StateStore) -> None:
+    assert await store.get_mark("m") is None, "a mark that was never set is nothing"
+    await store.set_mark("m", "1")
+    await store.set_mark("m", "2")
+    assert await store.get_mark("m") == "2", "a mark keeps its last value"
+    await store.set_mark("m", None)
+    assert await store.get_mark("m") is None, "a mark can be removed"
+
+
+async def _one_wins(store: StateStore) -> None:
+    first = await store.save(rich_link())
+    tries = [store.save(attrs.evolve(first, attempts=Attempts(n))) for n in range(50)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    won = [answer for answer in answers if isinstance(answer, Link)]
+    assert len(won) == 1, "of many savers of one revision exactly one wins"
+    assert all(isinstance(answer, Link | Contended) for answer in answers), "the others are told so"
+    many = await asyncio.gather(*(store.save(Link.begin(Ref(Side.RIGHT, f"m{n}"))) for n in range(50)))
+    assert {link.revision for link in many} == {1}, "savers of different links do not disturb each other"
+
+
+async def _refused(store: StateStore, link: Link, law: str, absorbs: Link | None = None) -> None:
+    try:
+        await store.save(link, absorbs=[] if absorbs is None else [absorbs])
+    except Contended:
+        return
+    raise AssertionError(law)

@@ -1,0 +1,117 @@
+"""Both lock providers through the same checks, and what is special about Redis."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis import asyncio as aioredis
+
+from bidisync import LockProvider
+from bidisync.errors import Contended, Misconfigured, Unavailable
+from bidisync.locks.local import LocalLocks
+from bidisync.locks.redis import RedisLocks
+from bidisync.testing import ManualClock, check_lock_provider
+from servers import RedisServer
+
+
+async def test_leases_within_a_process_keep_every_promise():
+    locks = LocalLocks(wait_s=0.3)
+
+    async def make() -> LockProvider:
+        return locks
+
+    await check_lock_provider(make)
+
+
+async def test_leases_in_redis_keep_every_promise(redis_url):
+    made = []
+
+    async def make() -> LockProvider:
+        made.append(await RedisLocks.open(redis_url, lease_s=20, wait_s=0.5, namespace="check"))
+        return made[-1]
+
+    await check_lock_provider(make)
+    for locks in made:
+        await locks.close()
+
+
+async def test_a_lease_that_ended_is_handed_to_the_next_and_its_owner_is_told():
+    clock = ManualClock()
+    locks = LocalLocks(lease_s=10, clock=clock)
+    async with locks.hold("k") as first:
+        clock.advance(10.1)
+        assert first.remaining() == 0
+        async with locks.hold("k") as second:
+            assert second.remaining() == 10
+            with pytest.raises(Contended):
+                await first.renew()
+        assert locks.held == {}
+
+
+async def test_a_foreign_lease_cannot_be_given_back(redis_url):
+    client = aioredis.Redis.from_url(redis_url)
+    locks = RedisLocks(client, lease_s=20, wait_s=0.1, namespace="foreign")
+    async with locks.hold("k") as lease:
+        (name,) = await client.keys("foreign:*")
+        await client.set(name, "somebody else")
+        with pytest.raises(Contended):
+            await lease.renew()
+        assert lease.remaining() == 0
+    assert await client.get(name) == b"somebody else", "the block's end left the other's lease alone"
+    await client.delete(name)
+    await client.aclose()
+
+
+async def test_a_lease_is_renewed_while_its_block_runs_and_ends_by_itself_after_a_kill(redis_url):
+    one = await RedisLocks.open(redis_url, lease_s=0.6, wait_s=0.05, namespace="renewed")
+    two = await RedisLocks.open(redis_url, lease_s=0.6, wait_s=5, namespace="renewed")
+    async with one.hold("k") as lease:
+        await asyncio.sleep(1.0)
+        assert lease.remaining() > 0
+        short = RedisLocks(two.client, lease_s=0.6, wait_s=0.05, namespace="renewed")
+        with pytest.raises(Contended):
+            async with short.hold("k"):
+                pass
+    await one.client.set("renewed:lock:left", "a killed process", px=200)
+    async with two.hold("k"):
+        pass
+    await one.close()
+    await two.close()
+
+
+async def test_no_record_and_no_password_stands_in_redis_or_in_a_message(redis_url):
+    locks = await RedisLocks.open(redis_url, namespace="names")
+    async with locks.hold("left:geheim"):
+        keys = await locks.client.keys("*")
+    await locks.close()
+    assert keys
+    assert not any(b"geheim" in key for key in keys)
+    with pytest.raises(Unavailable) as caught:
+        await RedisLocks.open("redis://:kanarienvogel@127.0.0.1:1/0")
+    assert "kanarienvogel" not in str(caught.value) + repr(caught.value)
+    with pytest.raises(Misconfigured, match="password"):
+        await RedisLocks.open("redis://redis.example.org/0")
+
+
+async def test_a_dead_redis_is_unavailable_and_back_when_it_is_back(redis_server: RedisServer):
+    locks = await RedisLocks.open(redis_server.url, lease_s=5, wait_s=0.2)
+    async with locks.hold("k") as lease:
+        redis_server.kill()
+        with pytest.raises(Unavailable):
+            await lease.renew()
+        assert lease.remaining() > 0, "what was granted lasts until its end"
+    with pytest.raises(Unavailable):
+        async with locks.hold("other"):
+            pass
+    redis_server.start()
+    async with locks.hold("k"):
+        pass
+    await locks.close()
+
+
+async def test_a_client_that_was_given_stays_open(redis_url):
+    client = aioredis.Redis.from_url(redis_url)
+    await RedisLocks(client).close()
+    assert await client.ping()
+    await client.aclose()
