@@ -9,6 +9,7 @@ import aiohttp
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
+from bidisync.detectors import ByContent
 from bidisync.engine import Engine
 from bidisync.errors import Misconfigured
 from bidisync.locks.local import LocalLocks
@@ -169,6 +170,7 @@ async def open_sync(
             store=store,
             locks=locks,
             identity=PARTY_IDENTITY,
+            detector=ByContent.of(policy),  # nobody has certified that Advoware's rowId moves with every change
             guard=hold_deletes,
             clock=clock,
             chance=chance,

@@ -240,5 +240,5 @@ class Wire:
 
     def unreadable(self, request: Request) -> Unavailable:
         """A reply with success in its status and nothing usable in its body."""
-        what = f"answered a {request.method} with something that is not the expected JSON"
-        return self._lost(request, what)
+        what = f"{self.system} answered a {request.method} with something that is not the expected JSON"
+        return Unconfirmed(f"{what}: the write may have happened") if request.writes else Unavailable(what)
