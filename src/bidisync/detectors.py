@@ -36,7 +36,7 @@ class ByContent:
         return cls({field.name: field.key for field in policy.fields})
 
     def __call__(self, shadow: Shadow, snapshot: Snapshot) -> Change | None:
-        moved = []
+        moved = sorted(snapshot.unreadable ^ shadow.unreadable)
         for name, value in snapshot.fields.items():
             if value is ABSENT:
                 continue

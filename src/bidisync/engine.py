@@ -155,7 +155,8 @@ class Engine:
         other = ref.side.other
         if link.on(other) is None:
             if mine.gone:
-                return self._told(Outcome.of(ref, await self._over(link), effects))
+                over = Outcome.of(ref, await self._over(link), effects)
+                return self._told(attrs.evolve(over, reason="not_found"))
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)
             if there is None:
@@ -188,13 +189,18 @@ class Engine:
 
     def nothing_new(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
         """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""
+        if not (link.settled or link.attempts.dead):
+            return False
         doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
         return not doubted and self.unmoved(link, side, snapshot)
 
     def unmoved(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
-        """Whether the record is as it was when the link was last settled, or given up."""
+        """Whether the record is as it was when the link was last settled, given up, or put off."""
         shadow = link.shadow(side)
-        if shadow is None or not (link.settled or link.attempts.dead) or snapshot.gone:
+        put_off = link.attempts.next_at > self.parts.clock.now()
+        if put_off and shadow is None:
+            return True
+        if shadow is None or not (link.settled or link.attempts.dead or put_off) or snapshot.gone:
             return False
         change = self.parts.detector(shadow, snapshot)
         return change is not None and not change
@@ -237,6 +243,7 @@ class Engine:
             name in link.base and link.base[name].on(side.other) != value and not _reviewed(link, name)
             for name, value in fields.fields.items()
         )
+        settled = settled and not mine.unreadable
         shown = await show(self.parts, attrs.evolve(link, settled=settled), {side: mine}, lease)
         return shown if shown == link else await self.parts.store.save(shown)
 

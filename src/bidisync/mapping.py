@@ -97,7 +97,7 @@ class FieldMapper:
                 raise Misconfigured(f"the {kind} {twice[0]!r} stands twice in the mapping")
 
     def get(self, native: Mapping[str, object]) -> Fields:
-        """The record's fields. One that can't be read is ``ABSENT``: left alone, on both sides."""
+        """The record's fields. One that can't be read is ``ABSENT``, and named by ``unreadable``."""
         return {field_map.field: self._read(field_map, native) for field_map in self.maps}
 
     def _read(self, field_map: FieldMap, native: Mapping[str, object]) -> Seen:
@@ -106,15 +106,15 @@ class FieldMapper:
         except Unmappable:
             return ABSENT
 
-    def unreadable(self, native: Mapping[str, object]) -> tuple[str, ...]:
-        """The fields whose native values can't be read."""
-        names = []
+    def unreadable(self, native: Mapping[str, object]) -> frozenset[str]:
+        """The fields whose native values have no form here."""
+        names = set()
         for field_map in self.maps:
             try:
                 field_map.get(native)
             except Unmappable:
-                names.append(field_map.field)
-        return tuple(names)
+                names.add(field_map.field)
+        return frozenset(names)
 
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
         """The native fields of these changes; ``native`` plays no part in plain field maps."""
@@ -190,8 +190,12 @@ class Mapped:
         return [self._shared(native) for native in found]
 
     def _shared(self, inner: Snapshot) -> Snapshot:
-        fields = {} if inner.gone else self.mapper.get(cast(Mapping[str, object], inner.fields))
-        return attrs.evolve(inner, fields=fields, native=inner)
+        if inner.gone:
+            return attrs.evolve(inner, fields={}, native=inner)
+        native = cast(Mapping[str, object], inner.fields)
+        return attrs.evolve(
+            inner, fields=self.mapper.get(native), unreadable=self.mapper.unreadable(native), native=inner
+        )
 
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))

@@ -134,6 +134,7 @@ class Snapshot:
     version: str | None = None
     modified_at: float | None = None
     modified_by_us: bool = False
+    unreadable: frozenset[str] = frozenset()  # fields whose native value has no form here
     notes: Notes | None = None
     gone: bool = False
     row: bool = False

@@ -58,7 +58,11 @@ class Mapper(Protocol):
     """
 
     def get(self, native: Mapping[str, object]) -> Fields:
-        """The record's fields; ``ABSENT`` where the native record lacks them."""
+        """The record's fields; ``ABSENT`` where the native record lacks them, or they can't be read."""
+        ...
+
+    def unreadable(self, native: Mapping[str, object]) -> frozenset[str]:
+        """The fields whose native values have no form here: they block their group until they change."""
         ...
 
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:

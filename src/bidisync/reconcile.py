@@ -75,15 +75,7 @@ def reconcile(
     decisions: list[Decision] = []
     kept: list[Review] = []
     for group, fields in policy.members:
-        looks = [
-            _Look.at(
-                field,
-                base.get(field.name),
-                left.fields.get(field.name, ABSENT),
-                right.fields.get(field.name, ABSENT),
-            )
-            for field in fields
-        ]
+        looks = [_Look.at(field, base.get(field.name), left, right) for field in fields]
         open_reviews = [review for review in reviews if review.group == group.name]
         settled, waiting = _decide_group(group, looks, open_reviews, left, right)
         decisions += settled
@@ -106,9 +98,11 @@ class _Look:
     left_changed: bool
     right_changed: bool
     agree: bool
+    readable: bool
 
     @classmethod
-    def at(cls, field: Field, agreed: Agreement | None, left: Seen, right: Seen) -> _Look:
+    def at(cls, field: Field, agreed: Agreement | None, left_now: Snapshot, right_now: Snapshot) -> _Look:
+        left, right = (now.fields.get(field.name, ABSENT) for now in (left_now, right_now))
         known = agreed is not None and agreed.left is not ABSENT and agreed.right is not ABSENT
         return cls(
             field=field,
@@ -117,6 +111,7 @@ class _Look:
             left_changed=agreed is not None and not _same(field, left, agreed.left),
             right_changed=agreed is not None and not _same(field, right, agreed.right),
             agree=_same(field, left, right),
+            readable=field.name not in left_now.unreadable | right_now.unreadable,
         )
 
     def contested(self) -> Contested:
@@ -203,6 +198,8 @@ def _decide_fields(group: Group, looks: Sequence[_Look], left: Snapshot, right: 
 def _decide_field(group: Group, look: _Look, left: Snapshot, right: Snapshot) -> Decision:
     """The table, row by row."""
     versions = look.versions
+    if not look.readable:
+        return _leave(group, look, Row.BLOCKED, "unmappable")
     if not look.delivered:
         return _leave(group, look, Row.NOT_DELIVERED)
     if not look.known:

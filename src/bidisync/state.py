@@ -40,11 +40,12 @@ class Shadow:
     fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
     version: str | None = None
     seen_at: float = attrs.field(default=0.0, eq=False)
+    unreadable: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Shadow:
         """What to remember of a snapshot."""
-        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at)
+        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at, snapshot.unreadable)
 
 
 @attrs.frozen
@@ -234,6 +235,7 @@ def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True)
     converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
     converter.register_unstructure_hook(Ref, str)
+    converter.register_unstructure_hook(frozenset, sorted)
     converter.register_structure_hook_func(lambda t: t == Seen, _seen_from_rest)
     converter.register_structure_hook_func(lambda t: t == Value, _value_from_rest)
     converter.register_unstructure_hook_func(lambda t: t in (Seen, Value), _seen_to_rest)

@@ -15,11 +15,15 @@ import attrs
 from bidisync.engine import Engine
 from bidisync.model import Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
+from bidisync.state import Link
 
 Progress = Callable[[int, int], None]
 """Told how many records were dealt with, of how many."""
 
 READ_ORDER = (Side.RIGHT, Side.LEFT)
+
+_NOT_STORED = ("stale", "again", "contended")
+"""Reasons to come back to a record that stand in no state: only its cursor brings it back."""
 
 
 @attrs.define
@@ -61,8 +65,10 @@ class Sweep:
         """
         tally = Tally()
         work = _Work(self.keep_rows)
+        now = self.engine.parts.clock.now()
         for link in await self.engine.parts.store.unsettled():
-            work.add(link.id, link.origin)
+            if link.attempts.next_at <= now:
+                work.add(link.id, link.origin)
         cursors = {listed: await self._read(listed, work, tally, everything, side) for listed in READ_ORDER}
         if everything:
             await self._suspect_missing(work, side)
@@ -70,8 +76,9 @@ class Sweep:
         tally.rounds = 1
         while tally.rounds < rounds and await self._again(tally, work, progress):
             tally.rounds += 1
+        moving = any(o.open and o.reason in _NOT_STORED for o in tally.outcomes.values())
         for listed, cursor in cursors.items():
-            if cursor is not None:
+            if cursor is not None and side in (None, listed) and not moving:
                 await self.engine.parts.store.set_mark(f"cursor:{listed.value}", cursor)
         return tally
 
@@ -113,11 +120,7 @@ class Sweep:
             if everything:
                 work.listed[listed].add(snapshot.id)
             link = links.get(ref)
-            if link is not None and (
-                self.engine.nothing_new(link, listed, snapshot)
-                if everything
-                else self.engine.unmoved(link, listed, snapshot)
-            ):
+            if link is not None and self._rests(link, listed, snapshot, everything):
                 tally.skip(link.id, link.state)
                 continue
             moved.append(snapshot)
@@ -125,6 +128,12 @@ class Sweep:
                 work.add(str(ref) if link is None else link.id, ref, snapshot)
         if moved:
             await self.engine.index.learn(listed, moved)
+
+    def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
+        """Whether this record needs no look; a complete pass also looks at what waits for a person."""
+        if everything and link.settled:
+            return self.engine.nothing_new(link, listed, snapshot)
+        return self.engine.unmoved(link, listed, snapshot)
 
     async def _suspect_missing(self, work: _Work, only: Side | None) -> None:
         """Linked records that no list showed: looked at by id, for a list proves nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from enum import IntEnum
@@ -47,6 +48,7 @@ class SyncResult:
     dead: int
     calls: Mapping[str, Mapping[str, int]]
     duration_s: float
+    reasons: Mapping[str, int]
 
     @classmethod
     def of(
@@ -72,6 +74,7 @@ class SyncResult:
             dead=states.get(LinkState.DEAD, 0),
             calls=calls,
             duration_s=round(duration_s, 3),
+            reasons=dict(sorted(Counter(o.reason for o in tally.outcomes.values() if o.reason).items())),
         )
 
     @property
@@ -103,6 +106,8 @@ class SyncResult:
             "given up": self.dead,
         }
         rows += [(name, str(number)) for name, number in waiting.items() if number]
+        if self.reasons:
+            rows.append(("what waits now, and why", ", ".join(f"{n} {code}" for code, n in self.reasons.items())))
         rows += [
             (f"calls to {system}", ", ".join(f"{number} {verb}" for verb, number in verbs.items() if number) or "none")
             for system, verbs in self.calls.items()

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from pairs import Pair
 
-from bidisync import LinkState, OnDelete, Ref, Side
+from bidisync import ABSENT, LinkState, OnDelete, Ref, Side, Snapshot
 from bidisync.errors import Rejected, Unavailable, Unconfirmed
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
@@ -361,3 +361,66 @@ async def test_a_kill_at_any_call_loses_no_edit_and_makes_no_duplicate(moment):
         before = pair.writes()
         await pair.sweep(everything=True)
         assert pair.writes() == before, f"not quiet after a kill at call {kill_at}"
+
+
+async def test_a_row_from_before_the_last_write_takes_nothing_back():
+    pair = await linked()
+    engine = await pair.engine()
+    old = {left("l1"): await pair.left.get("l1")}
+    pair.clock.advance(5)
+    pair.right.edit("r1", x="new")
+    await engine.sync(right("r1"))
+    assert pair.left.values("l1")["x"] == "new"
+    await engine.sync(left("l1"), {ref: attrs.evolve(row, row=True) for ref, row in old.items()})
+    assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "new"
+
+
+async def test_what_cannot_be_read_blocks_its_group_until_it_can():
+    pair = await linked()
+
+    @attrs.define
+    class Unreadable(MemoryReplica):
+        def _snapshot(self, id: str, *, row: bool) -> Snapshot:
+            seen = MemoryReplica._snapshot(self, id, row=row)
+            if seen.fields.get("y") != "garbage":
+                return seen
+            return attrs.evolve(seen, fields={**seen.fields, "y": ABSENT}, unreadable=frozenset({"y"}))
+
+    pair.left = Unreadable(**{f.alias: getattr(pair.left, f.name) for f in attrs.fields(MemoryReplica)})
+    pair.left.edit("l1", y="garbage", x="2")
+    await pair.sweep()
+    assert pair.tally.states() == {LinkState.BLOCKED: 1}
+    assert {outcome.reason for outcome in pair.tally.outcomes.values()} == {"unmappable"}
+    assert (pair.right.values("r1")["x"], pair.right.values("r1")["y"]) == ("2", "1")
+    pair.left.edit("l1", y="5")
+    await pair.sweep()
+    assert pair.right.values("r1")["y"] == "5"
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_pass_of_one_side_leaves_the_changes_of_the_other_for_later():
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+    await pair.sweep(side=Side.RIGHT)
+    assert pair.right.values("r1")["x"] == "1"
+    await pair.sweep()
+    assert pair.right.values("r1")["x"] == "2"
+
+
+async def test_a_failed_record_waits_for_its_time_and_a_change_brings_it_back_at_once():
+    pair = await linked()
+
+    def refuse(call: Call) -> None:
+        if call.verb == "update":
+            raise Unavailable("this record alone")
+
+    pair.right.before = refuse
+    pair.left.edit("l1", x="2")
+    await pair.sweep(rounds=1)
+    assert pair.tally.states() == {LinkState.RETRY: 1}
+    assert await pair.store.unsettled()
+    pair.right.before = lambda call: None
+    await pair.sweep(rounds=3)
+    pair.clock.advance(3600)
+    await pair.sweep()
+    assert pair.right.values("r1")["x"] == "2"

@@ -34,7 +34,7 @@ def rich_link(id: str = "1") -> Link:
         right_id=f"R{id}",
         base={"a": Agreement("x", "X"), "b": Agreement(None, ABSENT), "c": Agreement(("p", "q"), ("q",))},
         left_shadow=Shadow({"a": "x", "b": None, "d": 1, "e": True, "f": 1.5}, "v1", 12.5),
-        right_shadow=Shadow({"a": "X", "b": ABSENT}),
+        right_shadow=Shadow({"a": "X", "b": ABSENT}, unreadable=frozenset({"b", "c"})),
         intent=Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0, "104711", True, True),
         reviews=(Review(ReviewKind.CONFLICT, "why", "g", {"a": Versions(ABSENT, "x", None)}),),
         attempts=Attempts(2, 3.5, "unavailable"),
