@@ -235,7 +235,7 @@ def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True)
     converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
     converter.register_unstructure_hook(Ref, str)
-    converter.register_unstructure_hook(frozenset, sorted)
+    converter.register_unstructure_hook_func(lambda t: t == frozenset[str], sorted)
     converter.register_structure_hook_func(lambda t: t == Seen, _seen_from_rest)
     converter.register_structure_hook_func(lambda t: t == Value, _value_from_rest)
     converter.register_unstructure_hook_func(lambda t: t in (Seen, Value), _seen_to_rest)
