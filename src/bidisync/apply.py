@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from bidisync.errors import Contended, Rejected, Stale, SyncError, Unconfirmed, Unmappable
+from bidisync.errors import Contended, Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.model import (
     ABSENT,
@@ -89,7 +89,7 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
     link = await parts.store.save(
         attrs.evolve(
             link,
-            intent=intent_for(parts, plan.writes[0].verb, plan.writes[0].side, plan.writes[0].fields),
+            intent=_intent_of(parts, plan),
             fence=link.fence + 1,
             settled=False,
             shown={},
@@ -121,6 +121,28 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
     except SyncError:
         await parts.store.save(attrs.evolve(done, settled=False))
         raise
+
+
+def _intent_of(parts: Parts, plan: Plan) -> Intent:
+    first, *rest = plan.writes
+    intent = intent_for(parts, first.verb, first.side, first.fields)
+    return attrs.evolve(intent, other_payload=dict(rest[0].fields)) if rest else intent
+
+
+def landed(parts: Parts, link: Link, looks: Looks) -> Link:
+    """The link, knowing which writes of an interrupted intent arrived.
+
+    A field that holds exactly what was sent was written by us: both sides agreed on it then.
+    What a person made of it since, on either side, is a change again and not a conflict.
+    """
+    if link.intent is None or link.intent.verb is not Verb.UPDATE:
+        return link
+    base = dict(link.base)
+    for side, snapshot in looks.items():
+        for name, sent in link.intent.sent_to(side).items():
+            if _same_value(parts, name, snapshot.fields.get(name, ABSENT), sent):
+                base[name] = Agreement(sent, sent)
+    return attrs.evolve(link, base=base)
 
 
 def intent_for(
@@ -162,7 +184,12 @@ async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: N
         await replica.delete(seen)
         return attrs.evolve(seen, gone=True)
     proof = await replica.update(seen, write.fields, notes=notes)
-    return proof if proof is not None else await replica.get(seen.id)
+    if proof is not None:
+        return proof
+    try:
+        return await replica.get(seen.id)
+    except Transient as error:
+        raise Unconfirmed("the write was taken, and could not be read back") from error
 
 
 async def _fresh(parts: Parts, side: Side, seen: Snapshot) -> Snapshot:
@@ -193,17 +220,30 @@ def _agreements(fields: Iterable[str], looks: Looks) -> dict[str, Agreement]:
 
 
 def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Looks, seen: Looks) -> Link:
-    """The link once this write is proven: shadow, base, and what the remote made of it."""
+    """The link once this write is proven: shadow, base, and what the remote made of it.
+
+    What is agreed on is what was decided on, and what came of it where it was written: not what
+    somebody made of the other side meanwhile.
+    """
     if write.verb is Verb.DELETE:
         return link
     now = seen[write.side]
     link = link.with_shadow(write.side, Shadow.of(now))
     stored, reviews = proven(parts, write, looks[write.side].fields, now.fields)
-    sent_later = {name for later in plan.writes[plan.writes.index(write) + 1 :] for name in later.fields}
+    place = plan.writes.index(write)
+    sent_later = {name for later in plan.writes[place + 1 :] for name in later.fields}
+    sent = {done.side: set(done.fields) for done in plan.writes[: place + 1]}
+    agreed = {
+        name: Agreement(
+            *((seen if name in sent.get(side, ()) else looks)[side].fields.get(name, ABSENT) for side in Side)
+        )
+        for name in stored
+        if name not in sent_later
+    }
     expected = {**looks[write.side].fields, **write.fields}
     return attrs.evolve(
         link,
-        base={**link.base, **_agreements((name for name in stored if name not in sent_later), seen)},
+        base={**link.base, **agreed},
         reviews=(*link.reviews, *reviews),
         settled=link.settled and not _moved(parts, expected, now.fields, ignore=write.fields),
     )

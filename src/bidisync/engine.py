@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import attrs
 
-from bidisync.apply import Again, Looks, Underway, apply, show
+from bidisync.apply import Again, Looks, Underway, apply, landed, show
 from bidisync.errors import Contended, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed
 from bidisync.index import Index
@@ -213,6 +213,7 @@ class Engine:
         return await self.parts.store.save(link.with_shadow(side, Shadow.of(snapshot)))
 
     async def _settle(self, link: Link, looks: Looks, lease: Lease, effects: Effects) -> Link:
+        link = landed(self.parts, link, looks)
         plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
         reason = self.parts.guard(link, plan)
         if reason is not None:

@@ -65,7 +65,8 @@ class Intent:
     """What is about to be written, durable before it is sent; its payload never changes.
 
     ``not_before`` is when somebody else than the writer may write: the writer's lease and
-    its last request are certainly over then.
+    its last request are certainly over then. ``other_payload`` is what goes to the opposite
+    side, where a plan writes to both.
     """
 
     verb: Verb
@@ -76,6 +77,11 @@ class Intent:
     watermark: str | None = None  # the newest record known on that side before sending
     unconfirmed: bool = False  # the reply was lost: look before sending again
     despite_duplicates: bool = False
+    other_payload: Mapping[str, Value] = attrs.field(factory=dict, repr=lambda fields: f"<{', '.join(fields)}>")
+
+    def sent_to(self, side: Side) -> Mapping[str, Value]:
+        """What this intent writes to that side."""
+        return self.payload if side is self.side else self.other_payload
 
 
 @attrs.frozen
