@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from bidisync.apply import Looks, intent_for, may_write, proven, refused, wanted_notes
+from bidisync.apply import intent_for, may_write, proven, refused, wanted_notes
 from bidisync.errors import Contended, Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.identity import judge, shares_strong
@@ -258,7 +258,7 @@ class Meeting:
             now = await self.parts.replica(other).get(created.id)
         else:
             now = created.snapshot
-        link = self._checked(link, intent.payload, {side: mine, other: now}, other)
+        link = self._checked(link, intent.payload, now, other)
         link = await self.parts.store.save(link)
         await self.index.learn(other, [now])
         return link
@@ -270,14 +270,19 @@ class Meeting:
             for field in self.parts.policy.fields
         }
 
-    def _checked(self, link: Link, payload: Mapping[str, Value], looks: Looks, other: Side) -> Link:
-        """The link with what the remote made of the payload: fields it dropped or altered go to a person."""
-        now = looks[other]
+    def _checked(self, link: Link, payload: Mapping[str, Value], now: Snapshot, other: Side) -> Link:
+        """The link with what the remote made of the payload: what it dropped or altered goes to a person.
+
+        The record that the payload came from may have moved since; what both sides agree on
+        is the payload.
+        """
         stored, reviews = proven(self.parts, Write(other, Verb.CREATE, payload), {}, now.fields)
-        left, right = looks[Side.LEFT].fields, looks[Side.RIGHT].fields
         altered = {name for review in reviews if review.kind is ReviewKind.BLOCKED for name in review.fields}
         base = {name: agreement for name, agreement in link.base.items() if name not in altered}
-        base.update({name: Agreement(left.get(name, ABSENT), right.get(name, ABSENT)) for name in stored})
+        for name in stored:
+            made = now.fields.get(name, ABSENT)
+            sides = (made, payload[name]) if other is Side.LEFT else (payload[name], made)
+            base[name] = Agreement(*sides)
         return attrs.evolve(link.with_shadow(other, Shadow.of(now)), base=base, reviews=(*link.reviews, *reviews))
 
     async def _duplicate(self, link: Link, mine: Snapshot, side: Side, error: Duplicate) -> Link:
