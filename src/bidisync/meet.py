@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from bidisync.apply import intent_for, may_write, proven, refused, wanted_notes
+from bidisync.apply import Again, intent_for, may_write, proven, refused, wanted_notes
 from bidisync.errors import Contended, Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.identity import judge, shares_strong
@@ -86,6 +86,9 @@ class Meeting:
         """The counterpart that the record itself names, unless another record names it too."""
         there = Ref(side.other, counterpart)
         linked = (await self.parts.store.load([there])).get(there)
+        if linked is not None and _is_making(linked, side):
+            await self.recover(linked)
+            raise Again("a create that was open has made this record")
         namesakes = {known.ref for known in await self.index.naming(side, counterpart)} - {Ref(side, mine.id)}
         if linked is not None and linked.on(side) not in (None, mine.id):
             namesakes.add(Ref(side, linked.on(side) or ""))
@@ -106,10 +109,7 @@ class Meeting:
     async def _not_just_made(self, link: Link, mine: Snapshot, side: Side) -> None:
         """Refuse to take for new what a create that is still open may have made."""
         for other in await self.parts.store.open_intents():
-            intent = other.intent
-            if intent is None or intent.verb is not Verb.CREATE or intent.side is not side or other.id == link.id:
-                continue
-            if self._may_be(intent.payload, mine):
+            if other.id != link.id and _is_making(other, side) and self._may_be(other.open_intent.payload, mine):
                 raise Contended("a create that may have made this record is still open")
 
     def _may_be(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
@@ -368,3 +368,8 @@ class Meeting:
         keys = self.index.keys_of(intent.payload)
         same = [there for there in free if shares_strong(keys, self.index.keys(there))]
         return equal or same, bool(free)
+
+
+def _is_making(link: Link, side: Side) -> bool:
+    """Whether a create towards that side is open."""
+    return link.intent is not None and link.intent.verb is Verb.CREATE and link.intent.side is side
