@@ -143,9 +143,9 @@ class Engine:
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
         if link.tombstoned:
             return self._told(Outcome.of(ref, link, effects))
-        meeting = Meeting(self.parts, self.index, lease, effects)
+        meeting = Meeting.under(lease, self.parts, self.index, effects)
         if link.intent is not None and link.intent.verb is Verb.CREATE:
-            link = await meeting.recover(link)
+            link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
         mine = await self._look(ref, link, rows)

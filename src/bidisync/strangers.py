@@ -1,0 +1,81 @@
+"""What becomes of a record that has no counterpart, once that is clear: adopted, or left to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from bidisync.apply import wanted_notes
+from bidisync.model import ABSENT, Ref, Review, ReviewKind, Side, Snapshot, Versions
+from bidisync.outcome import Effects
+from bidisync.parts import Parts
+from bidisync.state import Attempts, Link, Shadow
+
+
+@attrs.frozen
+class Strangers:
+    """Links of records that had no counterpart so far."""
+
+    parts: Parts
+    effects: Effects
+
+    async def adopt(self, link: Link, there: Ref) -> Link:
+        """Two records that were strangers become one link; nothing is agreed on yet."""
+        stranger = (await self.parts.store.load([there])).get(there)
+        self.effects.adopted = True
+        adopted = attrs.evolve(
+            link.with_id(there.side, there.id), reviews=(), base={}, attempts=Attempts(), intent=None, settled=False
+        )
+        return await self.parts.store.save(adopted, absorbs=[] if stranger is None else [stranger])
+
+    async def adopt_one_of(self, link: Link, mine: Snapshot, side: Side, found: Sequence[Snapshot]) -> Link:
+        """Records of the other side that name ours, or that it calls duplicates of ours."""
+        refs = [Ref(side.other, snapshot.id) for snapshot in found]
+        links = await self.parts.store.load(refs)
+        if len(refs) == 1 and (refs[0] not in links or links[refs[0]].on(side) in (None, mine.id)):
+            return await self.adopt(link, refs[0])
+        return await self.review(link, mine, side, "match_several" if len(refs) > 1 else "match_taken")
+
+    async def review(self, link: Link, mine: Snapshot, side: Side, reason: str) -> Link:
+        """The link stored as one whose identity a person has to settle."""
+        link = attrs.evolve(
+            link.with_shadow(side, Shadow.of(mine)),
+            reviews=(Review(ReviewKind.IDENTITY, reason),),
+            attempts=Attempts(),
+            intent=None,
+            settled=True,
+        )
+        return await self._save_shown(link, side, mine)
+
+    async def block(self, link: Link, mine: Snapshot, side: Side, reason: str, fields: Sequence[str]) -> Link:
+        """The link stored as one that can't be made as it is: a change of these fields starts it again."""
+        versions = {
+            name: Versions(ABSENT, value, ABSENT) if side is Side.LEFT else Versions(ABSENT, ABSENT, value)
+            for name in fields
+            for value in (mine.fields.get(name, ABSENT),)
+        }
+        link = attrs.evolve(
+            link.with_shadow(side, Shadow.of(mine)),
+            reviews=(Review(ReviewKind.BLOCKED, reason, fields=versions),),
+            attempts=Attempts(),
+            intent=None,
+            settled=True,
+        )
+        return await self._save_shown(link, side, mine)
+
+    async def stop(self, link: Link, reason: str) -> Link:
+        """The link stored without its intent: nothing further happens to it by itself."""
+        review = Review(ReviewKind.IDENTITY, reason)
+        return await self.parts.store.save(attrs.evolve(link, intent=None, reviews=(review,), settled=True))
+
+    async def _save_shown(self, link: Link, side: Side, mine: Snapshot) -> Link:
+        """Store the link, and let the record show that it waits for a person."""
+        stored = await self.parts.store.save(link)
+        replica = self.parts.replica(side)
+        notes = wanted_notes(self.parts, stored, side, None)
+        if not replica.capabilities.keeps_notes or notes.state is None or stored.shown.get(side) == notes:
+            return stored
+        proof = await replica.update(mine, {}, notes=notes)
+        now = proof if proof is not None else await replica.get(mine.id)
+        return await self.parts.store.save(stored.with_shown(side, notes).with_shadow(side, Shadow.of(now)))
