@@ -8,34 +8,20 @@ for exactly those fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import attrs
 
-from bidisync.errors import Contended, Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
+from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
-from bidisync.model import (
-    ABSENT,
-    Conditional,
-    Fields,
-    Notes,
-    Plan,
-    Review,
-    ReviewKind,
-    Row,
-    Side,
-    Snapshot,
-    Value,
-    Verb,
-    Versions,
-    Write,
-)
-from bidisync.outcome import Effects, reason_of
+from bidisync.fence import intent_for, may_write, wait_for
+from bidisync.model import ABSENT, Conditional, Notes, Plan, Row, Side, Snapshot, Verb, Write
+from bidisync.notes import show, wanted_notes
+from bidisync.outcome import Effects
 from bidisync.parts import Parts
+from bidisync.proof import Looks, moved, proven, refused, same_value
 from bidisync.protocols import Lease
 from bidisync.state import Agreement, Attempts, Intent, Journaled, Link, Shadow
-
-Looks = Mapping[Side, Snapshot]
 
 
 async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
@@ -62,26 +48,10 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     return link if link == before else await parts.store.save(link)
 
 
-def wait_for(parts: Parts, link: Link) -> None:
-    """Refuse to write while an earlier writer's last request may still be under way."""
-    if link.intent is not None and parts.clock.now() < link.intent.not_before:
-        raise Underway(link.intent.not_before)
-
-
 class Again(Stale):
     """The link was stored with what is known now; the next look goes on from there."""
 
     reason = "again"
-
-
-class Underway(Contended):
-    """An earlier write to this record may still arrive; ``until`` says when that is over."""
-
-    reason = "underway"
-
-    def __init__(self, until: float) -> None:
-        super().__init__("an earlier write to this record may still be under way")
-        self.until = until
 
 
 async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
@@ -140,18 +110,9 @@ def landed(parts: Parts, link: Link, looks: Looks) -> Link:
     base = dict(link.base)
     for side, snapshot in looks.items():
         for name, sent in link.intent.sent_to(side).items():
-            if _same_value(parts, name, snapshot.fields.get(name, ABSENT), sent):
+            if same_value(parts, name, snapshot.fields.get(name, ABSENT), sent):
                 base[name] = Agreement(sent, sent)
     return attrs.evolve(link, base=base)
-
-
-def intent_for(
-    parts: Parts, verb: Verb, side: Side, payload: Mapping[str, Value], watermark: str | None = None
-) -> Intent:
-    """An intent that is sent now: others may write once lease, request and lag are over."""
-    now = parts.clock.now()
-    over = now + parts.locks.lease_s + parts.limits.request_timeout_s + parts.limits.search_lag_s
-    return Intent(verb, side, dict(payload), sent_at=now, not_before=over, watermark=watermark)
 
 
 def effects_of(effects: Effects, write: Write) -> None:
@@ -163,17 +124,6 @@ def effects_of(effects: Effects, write: Write) -> None:
             effects.created.add(write.side)
         case Verb.DELETE:
             effects.deleted.add(write.side)
-
-
-async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
-    """Return only if a request that starts now ends within the lease, and nobody took over."""
-    needed = parts.limits.request_timeout_s + 0.1 * parts.locks.lease_s
-    if lease.remaining() < needed:
-        await lease.renew()
-        if lease.remaining() < needed:
-            raise Contended("the lease ends before a request could")
-    if await parts.store.fence(link) != link.fence:
-        raise Contended("somebody else took this record over")
 
 
 async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, lease: Lease) -> Snapshot:
@@ -245,64 +195,7 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
         link,
         base={**link.base, **agreed},
         reviews=(*link.reviews, *reviews),
-        settled=link.settled and not _moved(parts, expected, now.fields, ignore=write.fields),
-    )
-
-
-def proven(parts: Parts, write: Write, before: Fields, now: Fields) -> tuple[tuple[str, ...], tuple[Review, ...]]:
-    """Which fields the remote stored (or plainly ignored), and what a person must be told of the others."""
-    stored, reviews = [], []
-    for name, sent in write.fields.items():
-        field, got = parts.policy.field(name), now.get(name, ABSENT)
-        if got is ABSENT:
-            continue
-        if _same_value(parts, name, got, sent):
-            stored.append(name)
-            continue
-        ignored = _same_value(parts, name, got, before.get(name))
-        versions = Versions(ABSENT, sent, got) if write.side is Side.RIGHT else Versions(ABSENT, got, sent)
-        if ignored:
-            stored.append(name)
-            reviews.append(Review(ReviewKind.READ_ONLY, "ignored", field.group, {name: versions}))
-        else:
-            reviews.append(Review(ReviewKind.BLOCKED, "altered", field.group, {name: versions}))
-    return tuple(stored), tuple(reviews)
-
-
-def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappable) -> list[Review]:
-    """A review for each group of a refused write; only for the named field's, if the error names one."""
-    fields = [parts.policy.field(name) for name in write.fields]
-    blamed = [field for field in fields if field.name == error.field] or fields
-    left, right = (looks[side].fields if side in looks else {} for side in Side)
-    reviews = {
-        field.group: Review(
-            ReviewKind.BLOCKED,
-            error.reason,
-            field.group,
-            {
-                other.name: Versions(ABSENT, left.get(other.name, ABSENT), right.get(other.name, ABSENT))
-                for other in blamed
-                if other.group == field.group
-            },
-        )
-        for field in blamed
-    }
-    return list(reviews.values())
-
-
-def _same_value(parts: Parts, name: str, one: object, other: object) -> bool:
-    if one == other:
-        return True
-    key = parts.policy.field(name).key
-    return all(isinstance(v, str | int | float | bool | tuple) for v in (one, other)) and key(one) == key(other)  # type: ignore[arg-type]
-
-
-def _moved(parts: Parts, expected: Fields, now: Fields, *, ignore: Iterable[str]) -> bool:
-    """Whether somebody else changed the record while we wrote other fields of it."""
-    return any(
-        not _same_value(parts, name, value, expected.get(name, ABSENT))
-        for name, value in now.items()
-        if value is not ABSENT and expected.get(name, ABSENT) is not ABSENT and name not in set(ignore)
+        settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),
     )
 
 
@@ -316,57 +209,8 @@ def _journal(parts: Parts, link: Link, plan: Plan) -> list[Journaled]:
     ]
 
 
-def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) -> Notes:
-    """What the record of that side should show of this link."""
-    other = side.other
-    if not parts.show_state:
-        return Notes(counterpart=link.on(other))
-    shadow = link.shadow(other)
-    return Notes(
-        counterpart=link.on(other),
-        counterpart_version=None if shadow is None else shadow.version,
-        state=link.state,
-        reason=reason_of(link),
-        attempts=link.attempts.count,
-        synced_at=synced_at,
-    )
-
-
 def _joined_notes(parts: Parts, link: Link, write: Write) -> Notes | None:
     """Notes that travel with a data write, where this side keeps them and nothing comes after it."""
     if write.verb is not Verb.UPDATE or not parts.replica(write.side).capabilities.keeps_notes:
         return None
     return wanted_notes(parts, link, write.side, parts.clock.now())
-
-
-async def show(parts: Parts, link: Link, looks: Looks, lease: Lease) -> Link:
-    """Write the notes of the link where they are due; the link, with what is shown now.
-
-    Due after a data write, a create, an adoption, or a changed state. A record that moved
-    meanwhile keeps the link unsettled, so that it is looked at again.
-    """
-    for side, snapshot in looks.items():
-        replica = parts.replica(side)
-        if snapshot.gone or not replica.capabilities.keeps_notes:
-            continue
-        notes = wanted_notes(parts, link, side, parts.clock.now())
-        if not _due(notes, link.shown.get(side), snapshot.notes):
-            continue
-        try:
-            await may_write(parts, link, lease)
-            proof = await replica.update(snapshot, {}, notes=notes)
-        except (Stale, Unconfirmed):
-            return attrs.evolve(link, settled=False)
-        now = proof if proof is not None else await replica.get(snapshot.id)
-        moved = _moved(parts, snapshot.fields, now.fields, ignore=())
-        link = link.with_shadow(side, Shadow.of(now))
-        link = attrs.evolve(link.with_shown(side, notes), settled=link.settled and not moved)
-    return link
-
-
-def _due(wanted: Notes, shown: Notes | None, there: Notes | None) -> bool:
-    if wanted.state is None:
-        return wanted.counterpart is not None and (there is None or there.counterpart != wanted.counterpart)
-    if shown is None:
-        return True
-    return (shown.state, shown.reason, shown.counterpart) != (wanted.state, wanted.reason, wanted.counterpart)

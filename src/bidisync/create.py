@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from bidisync.apply import intent_for, may_write, proven, refused
 from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Wrote
+from bidisync.fence import intent_for, may_write
 from bidisync.identity import judge, shares_strong
 from bidisync.index import Index
 from bidisync.model import (
@@ -32,6 +32,7 @@ from bidisync.model import (
 )
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
+from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
 from bidisync.state import Agreement, Attempts, Link, Shadow
 from bidisync.strangers import Strangers

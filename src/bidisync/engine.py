@@ -21,14 +21,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import attrs
 
-from bidisync.apply import Again, Looks, Underway, apply, landed, show
+from bidisync.apply import Again, apply, landed
 from bidisync.errors import Contended, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed
+from bidisync.fence import Underway
 from bidisync.index import Index
 from bidisync.meet import Meeting
 from bidisync.model import LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
+from bidisync.notes import show
 from bidisync.outcome import Effects, Outcome
 from bidisync.parts import Parts
+from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import reconcile
 from bidisync.retry import counts

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from bidisync.apply import wanted_notes
 from bidisync.model import ABSENT, Ref, Review, ReviewKind, Side, Snapshot, Versions
+from bidisync.notes import wanted_notes
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.state import Attempts, Link, Shadow

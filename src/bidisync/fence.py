@@ -1,0 +1,47 @@
+"""May a request go out now? Only within the lease, under the stored fence, and after older requests are over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bidisync.errors import Contended
+from bidisync.model import Side, Value, Verb
+from bidisync.parts import Parts
+from bidisync.protocols import Lease
+from bidisync.state import Intent, Link
+
+
+class Underway(Contended):
+    """An earlier write to this record may still arrive; ``until`` says when that is over."""
+
+    reason = "underway"
+
+    def __init__(self, until: float) -> None:
+        super().__init__("an earlier write to this record may still be under way")
+        self.until = until
+
+
+def wait_for(parts: Parts, link: Link) -> None:
+    """Refuse to write while an earlier writer's last request may still be under way."""
+    if link.intent is not None and parts.clock.now() < link.intent.not_before:
+        raise Underway(link.intent.not_before)
+
+
+async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
+    """Return only if a request that starts now ends within the lease, and nobody took over."""
+    needed = parts.limits.request_timeout_s + 0.1 * parts.locks.lease_s
+    if lease.remaining() < needed:
+        await lease.renew()
+        if lease.remaining() < needed:
+            raise Contended("the lease ends before a request could")
+    if await parts.store.fence(link) != link.fence:
+        raise Contended("somebody else took this record over")
+
+
+def intent_for(
+    parts: Parts, verb: Verb, side: Side, payload: Mapping[str, Value], watermark: str | None = None
+) -> Intent:
+    """An intent that is sent now: others may write once lease, request and lag are over."""
+    now = parts.clock.now()
+    over = now + parts.locks.lease_s + parts.limits.request_timeout_s + parts.limits.search_lag_s
+    return Intent(verb, side, dict(payload), sent_at=now, not_before=over, watermark=watermark)

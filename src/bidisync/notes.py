@@ -1,0 +1,63 @@
+"""What the records of a link show of their own synchronisation."""
+
+from __future__ import annotations
+
+import attrs
+
+from bidisync.errors import Stale, Unconfirmed
+from bidisync.fence import may_write
+from bidisync.model import Notes, Side
+from bidisync.outcome import reason_of
+from bidisync.parts import Parts
+from bidisync.proof import Looks, moved
+from bidisync.protocols import Lease
+from bidisync.state import Link, Shadow
+
+
+def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) -> Notes:
+    """What the record of that side should show of this link."""
+    other = side.other
+    if not parts.show_state:
+        return Notes(counterpart=link.on(other))
+    shadow = link.shadow(other)
+    return Notes(
+        counterpart=link.on(other),
+        counterpart_version=None if shadow is None else shadow.version,
+        state=link.state,
+        reason=reason_of(link),
+        attempts=link.attempts.count,
+        synced_at=synced_at,
+    )
+
+
+async def show(parts: Parts, link: Link, looks: Looks, lease: Lease) -> Link:
+    """Write the notes of the link where they are due; the link, with what is shown now.
+
+    Due after a data write, a create, an adoption, or a changed state. A record that moved
+    meanwhile keeps the link unsettled, so that it is looked at again.
+    """
+    for side, snapshot in looks.items():
+        replica = parts.replica(side)
+        if snapshot.gone or not replica.capabilities.keeps_notes:
+            continue
+        notes = wanted_notes(parts, link, side, parts.clock.now())
+        if not _due(notes, link.shown.get(side), snapshot.notes):
+            continue
+        try:
+            await may_write(parts, link, lease)
+            proof = await replica.update(snapshot, {}, notes=notes)
+        except (Stale, Unconfirmed):
+            return attrs.evolve(link, settled=False)
+        now = proof if proof is not None else await replica.get(snapshot.id)
+        disturbed = moved(parts, snapshot.fields, now.fields, ignore=())
+        link = link.with_shadow(side, Shadow.of(now))
+        link = attrs.evolve(link.with_shown(side, notes), settled=link.settled and not disturbed)
+    return link
+
+
+def _due(wanted: Notes, shown: Notes | None, there: Notes | None) -> bool:
+    if wanted.state is None:
+        return wanted.counterpart is not None and (there is None or there.counterpart != wanted.counterpart)
+    if shown is None:
+        return True
+    return (shown.state, shown.reason, shown.counterpart) != (wanted.state, wanted.reason, wanted.counterpart)

@@ -1,0 +1,70 @@
+"""What a remote made of a write: stored, ignored, altered or refused, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bidisync.errors import Rejected, Unmappable
+from bidisync.model import ABSENT, Fields, Review, ReviewKind, Side, Snapshot, Versions, Write
+from bidisync.parts import Parts
+
+Looks = Mapping[Side, Snapshot]
+"""Both records of a link as they were seen."""
+
+
+def proven(parts: Parts, write: Write, before: Fields, now: Fields) -> tuple[tuple[str, ...], tuple[Review, ...]]:
+    """Which fields the remote stored (or plainly ignored), and what a person must be told of the others."""
+    stored, reviews = [], []
+    for name, sent in write.fields.items():
+        field, got = parts.policy.field(name), now.get(name, ABSENT)
+        if got is ABSENT:
+            continue
+        if same_value(parts, name, got, sent):
+            stored.append(name)
+            continue
+        ignored = same_value(parts, name, got, before.get(name))
+        versions = Versions(ABSENT, sent, got) if write.side is Side.RIGHT else Versions(ABSENT, got, sent)
+        if ignored:
+            stored.append(name)
+            reviews.append(Review(ReviewKind.READ_ONLY, "ignored", field.group, {name: versions}))
+        else:
+            reviews.append(Review(ReviewKind.BLOCKED, "altered", field.group, {name: versions}))
+    return tuple(stored), tuple(reviews)
+
+
+def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappable) -> list[Review]:
+    """A review for each group of a refused write; only for the named field's, if the error names one."""
+    fields = [parts.policy.field(name) for name in write.fields]
+    blamed = [field for field in fields if field.name == error.field] or fields
+    left, right = (looks[side].fields if side in looks else {} for side in Side)
+    reviews = {
+        field.group: Review(
+            ReviewKind.BLOCKED,
+            error.reason,
+            field.group,
+            {
+                other.name: Versions(ABSENT, left.get(other.name, ABSENT), right.get(other.name, ABSENT))
+                for other in blamed
+                if other.group == field.group
+            },
+        )
+        for field in blamed
+    }
+    return list(reviews.values())
+
+
+def same_value(parts: Parts, name: str, one: object, other: object) -> bool:
+    """Whether two spellings of a field mean the same."""
+    if one == other:
+        return True
+    key = parts.policy.field(name).key
+    return all(isinstance(v, str | int | float | bool | tuple) for v in (one, other)) and key(one) == key(other)  # type: ignore[arg-type]
+
+
+def moved(parts: Parts, expected: Fields, now: Fields, *, ignore: Iterable[str]) -> bool:
+    """Whether somebody else changed the record while we wrote other fields of it."""
+    return any(
+        not same_value(parts, name, value, expected.get(name, ABSENT))
+        for name, value in now.items()
+        if value is not ABSENT and expected.get(name, ABSENT) is not ABSENT and name not in set(ignore)
+    )
