@@ -5,7 +5,18 @@ an ``Engine`` over it, and call ``engine.sync(ref)`` whenever something may have
 ``Sweep`` finds what nobody told you of.
 """
 
-from bidisync.conflicts import Merge, Newest, Prefer, ask, prefer_left, prefer_right
+from bidisync.conflicts import (
+    FillBlanks,
+    Longest,
+    Merge,
+    Newest,
+    Prefer,
+    Union,
+    ask,
+    fill_blanks,
+    prefer_left,
+    prefer_right,
+)
 from bidisync.engine import Engine
 from bidisync.identity import Identity
 from bidisync.model import (
@@ -48,8 +59,8 @@ from bidisync.protocols import (
     Replica,
     StateStore,
 )
-from bidisync.reconcile import reconcile
-from bidisync.schema import Field, Group, Initial, OnDelete, Policy
+from bidisync.reconcile import explain, reconcile
+from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
 from bidisync.state import Link
 from bidisync.sweep import Sweep
 
@@ -70,24 +81,27 @@ __all__ = [
     "Decision",
     "Defer",
     "Deletion",
+    "Drift",
     "Engine",
     "Field",
+    "FillBlanks",
     "Group",
     "Guard",
     "Identity",
-    "Initial",
     "Lease",
     "Limits",
     "Link",
     "LinkState",
     "LockProvider",
     "Mapper",
+    "Longest",
     "Merge",
     "Newest",
     "Notes",
     "Observer",
     "OnDelete",
     "Outcome",
+    "Owner",
     "Page",
     "Parts",
     "Plan",
@@ -103,10 +117,14 @@ __all__ = [
     "StateStore",
     "Sweep",
     "Tally",
+    "Union",
     "Value",
     "Versions",
     "Write",
     "ask",
+    "explain",
+    "fill_blanks",
+    "one_way",
     "prefer_left",
     "prefer_right",
     "reconcile",

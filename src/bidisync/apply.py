@@ -15,13 +15,14 @@ import attrs
 from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write, wait_for
+from bidisync.journal import of_plan
 from bidisync.model import ABSENT, Conditional, Notes, Plan, Row, Side, Snapshot, Verb, Write
 from bidisync.notes import show, wanted_notes
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved, proven, refused, same_value
 from bidisync.protocols import Lease
-from bidisync.state import Agreement, Attempts, Intent, Journaled, Link, Shadow
+from bidisync.state import Agreement, Attempts, Intent, Link, Shadow
 
 
 async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
@@ -39,13 +40,14 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     )
     if plan.ends and not plan.writes:
         await parts.store.forget(link.refs)
-        return await parts.store.save(attrs.evolve(link, tombstoned=True, base={}, reviews=()))
+        ended = attrs.evolve(link, tombstoned=True, base={}, reviews=())
+        return await parts.store.save(ended, journal=of_plan(parts, before, plan))
     if plan.writes:
         wait_for(parts, before)
         link = await _carry_out(parts, link, plan, looks, lease, effects)
-    else:
-        link = await show(parts, link, looks, lease)
-    return link if link == before else await parts.store.save(link)
+        return link if link == before else await parts.store.save(link)
+    link = await show(parts, link, looks, lease)
+    return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
 
 
 class Again(Stale):
@@ -64,7 +66,7 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
             settled=False,
             shown={},
         ),
-        journal=_journal(parts, link, plan),
+        journal=of_plan(parts, link, plan),
     )
     done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
     seen = dict(looks)
@@ -137,9 +139,22 @@ async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: N
     if proof is not None:
         return proof
     try:
-        return await replica.get(seen.id)
+        return await _read_back(parts, write, seen)
     except Transient as error:
         raise Unconfirmed("the write was taken, and could not be read back") from error
+
+
+async def _read_back(parts: Parts, write: Write, seen: Snapshot) -> Snapshot:
+    """The record after a write; one that still shows the version before it is read again for a while."""
+    replica = parts.replica(write.side)
+    now = await replica.get(seen.id)
+    for _ in range(parts.limits.rereads):
+        stored = all(same_value(parts, name, now.fields.get(name, ABSENT), sent) for name, sent in write.fields.items())
+        if stored or now.version is None or now.version != seen.version:
+            break
+        await parts.clock.sleep(parts.limits.consistency_s / parts.limits.rereads)
+        now = await replica.get(seen.id)
+    return now
 
 
 async def _fresh(parts: Parts, side: Side, seen: Snapshot) -> Snapshot:
@@ -178,7 +193,8 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
     if write.verb is Verb.DELETE:
         return link
     now = seen[write.side]
-    link = link.with_shadow(write.side, Shadow.of(now))
+    until = parts.clock.now() + parts.limits.consistency_s
+    link = link.with_shadow(write.side, Shadow.of(now).replacing(looks[write.side], write.fields, until))
     stored, reviews = proven(parts, write, looks[write.side].fields, now.fields)
     place = plan.writes.index(write)
     sent_later = {name for later in plan.writes[place + 1 :] for name in later.fields}
@@ -197,16 +213,6 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
         reviews=(*link.reviews, *reviews),
         settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),
     )
-
-
-def _journal(parts: Parts, link: Link, plan: Plan) -> list[Journaled]:
-    now = parts.clock.now()
-    return [
-        Journaled(link.id, now, side, d.field, d.row.value, d.policy, lost=d.versions.on(side), kept=d.result)
-        for d in plan.losers
-        for side in d.writes
-        if d.versions.on(side) not in (None, ABSENT)
-    ]
 
 
 def _joined_notes(parts: Parts, link: Link, write: Write) -> Notes | None:

@@ -16,6 +16,7 @@ from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write
 from bidisync.identity import judge, shares_strong
 from bidisync.index import Index
+from bidisync.journal import journaled, new_record
 from bidisync.model import (
     ABSENT,
     Created,
@@ -53,7 +54,9 @@ class Creation:
         payload = {
             field.name: value
             for field in self.parts.policy.fields
-            if (value := mine.fields.get(field.name, ABSENT)) is not ABSENT and value is not None
+            if side.other not in field.read_only
+            and (value := mine.fields.get(field.name, ABSENT)) is not ABSENT
+            and value is not None
         }
         missing = [field.name for field in self.parts.policy.fields if field.required and field.name not in payload]
         if missing:
@@ -73,7 +76,8 @@ class Creation:
                 attempts=Attempts(),
                 reviews=(),
                 settled=False,
-            )
+            ),
+            journal=[journaled(self.parts, link, "create", new_record(self.parts, payload, side))],
         )
         return await self._post(link, mine, side)
 
@@ -245,6 +249,6 @@ class Creation:
         for field in self.parts.policy.fields:
             sent, got = payload.get(field.name), there.fields.get(field.name, ABSENT)
             same = sent == got or (sent is not None and got not in (None, ABSENT) and field.key(sent) == field.key(got))
-            if not same and not (field.ignored_by or got is ABSENT):
+            if not same and not (field.create_only or field.read_only or got is ABSENT):
                 return False
         return True

@@ -7,7 +7,7 @@ it on writes that change no value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -15,6 +15,11 @@ from bidisync.model import ABSENT, Change, Key, Snapshot
 from bidisync.protocols import ChangeDetector
 from bidisync.schema import Policy, exact
 from bidisync.state import Shadow
+
+
+def never(stamp: float) -> bool:
+    """No time stamp is ambiguous: those of a side that writes UTC."""
+    return False
 
 
 def by_version(shadow: Shadow, snapshot: Snapshot) -> Change | None:
@@ -45,6 +50,44 @@ class ByContent:
             if before is ABSENT or (value != before and key(value) != key(before)):
                 moved.append(name)
         return Change(snapshot, frozenset(moved))
+
+
+@attrs.frozen
+class ByTimestamp:
+    """Nothing moved if the record's own time stamp is the one of the shadow; else it can't tell.
+
+    The stamp proves nothing where the shadow was taken so soon after it that another edit
+    could carry the same one: within ``resolution_s`` of the stamp, or ``skew_s`` if the
+    remote's clock is behind ours by so much. ``fold_s`` is added for stamps that
+    ``in_fold`` calls ambiguous: local times in the hour that a clock change repeats.
+    """
+
+    resolution_s: float = 1.0
+    skew_s: float = 5.0
+    fold_s: float = 3600.0
+    in_fold: Callable[[float], bool] = never
+
+    def __call__(self, shadow: Shadow, snapshot: Snapshot) -> Change | None:
+        stamp = snapshot.modified_at
+        if snapshot.gone or stamp is None or shadow.modified_at != stamp:
+            return None
+        doubt = self.resolution_s + self.skew_s + (self.fold_s if self.in_fold(stamp) else 0.0)
+        return Change(snapshot, frozenset()) if shadow.seen_at > stamp + doubt else None
+
+
+def outdated(shadow: Shadow, snapshot: Snapshot, now: float) -> bool:
+    """Whether a read shows the state from before our own last write: row 13 of the table.
+
+    A side that answers from a copy may do so for a while. Its own token decides where there
+    is one; else the replaced values do, and an edit back to exactly those waits as long.
+    """
+    replaced = shadow.replaced
+    if replaced is None or now >= replaced.until or snapshot.gone:
+        return False
+    if snapshot.version is not None and replaced.version is not None:
+        return snapshot.version == replaced.version != shadow.version
+    seen = {name: snapshot.fields.get(name, ABSENT) for name in replaced.fields}
+    return seen == replaced.fields and any(shadow.fields.get(name) != value for name, value in seen.items())
 
 
 @attrs.frozen

@@ -22,7 +22,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import attrs
 
 from bidisync.apply import Again, apply, landed
-from bidisync.errors import Contended, Stale, SyncError, Transient, Unauthorized, Unavailable
+from bidisync.detectors import outdated
+from bidisync.errors import Contended, Outdated, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed
 from bidisync.fence import Underway
 from bidisync.index import Index
@@ -186,9 +187,22 @@ class Engine:
         """
         replica, row, shadow = self.parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
         newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
-        if row is not None and newer and replica.capabilities.row_is_complete:
+        if row is not None and newer and replica.capabilities.row_is_complete and not self._outdated(link, ref, row):
             return row
-        return await replica.get(ref.id)
+        snapshot = await replica.get(ref.id)
+        limits = self.parts.limits
+        for _ in range(limits.rereads):
+            if not self._outdated(link, ref, snapshot):
+                return snapshot
+            await self.parts.clock.sleep(limits.consistency_s / limits.rereads)
+            snapshot = await replica.get(ref.id)
+        if self._outdated(link, ref, snapshot):
+            raise Outdated("the record is still shown as it was before our last write")
+        return snapshot
+
+    def _outdated(self, link: Link, ref: Ref, snapshot: Snapshot) -> bool:
+        shadow = link.shadow(ref.side)
+        return shadow is not None and outdated(shadow, snapshot, self.parts.clock.now())
 
     def nothing_new(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
         """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""

@@ -4,6 +4,7 @@
 SyncError
 ├── Transient            try again
 │   ├── Stale            at once, from the top: the record moved since it was read
+│   ├── Outdated         later: a read shows what was there before our own last write
 │   ├── Contended        soon: somebody else is at it
 │   ├── RateLimited      after ``retry_after`` seconds
 │   └── Unavailable      later: the remote, the state or the lock can't be reached
@@ -42,6 +43,12 @@ class Stale(Transient):
     """The record is not as it was when it was read; nothing was written."""
 
     reason = "stale"
+
+
+class Outdated(Transient):
+    """A side still shows the state from before our own last write to it."""
+
+    reason = "outdated"
 
 
 class Contended(Transient):

@@ -231,7 +231,7 @@ class Write:
 
 
 class Row(enum.Enum):
-    """The rows of the decision table; what each one does stands in ``reconcile``."""
+    """The rows of the decision table; what each one means and does stands in ``table``."""
 
     UNCHANGED = "1"
     LEFT_CHANGED = "2"
@@ -242,11 +242,14 @@ class Row(enum.Enum):
     BOTH_CHANGED = "5"
     ADOPTED = "6"
     FIRST_CONTACT = "7"
+    DRIFT = "8"
     CLEARED = "9"
     NOT_DELIVERED = "10"
     BLOCKED = "11"
     FROZEN = "12"
+    OUTDATED = "13"
     READ_ONLY = "14"
+    NEW = "new"
 
 
 @attrs.frozen
@@ -273,6 +276,7 @@ class ReviewKind(enum.Enum):
     CONFLICT = "conflict"  # freezes its group until it is settled or both sides agree
     BLOCKED = "blocked"  # freezes its group until a value of it changes
     READ_ONLY = "read_only"  # freezes nothing: the target ignores this field
+    DRIFT = "drift"  # freezes nothing: the side that does not own the field changed it
     IDENTITY = "identity"  # the record may be the same as another one
     GONE = "gone"  # one side was deleted
     HELD = "held"  # a guard wants an approval first
@@ -312,7 +316,7 @@ class Plan:
     @property
     def losers(self) -> tuple[Decision, ...]:
         """Decisions in which a changed value is overwritten: what the journal must keep."""
-        contested = (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.READ_ONLY)
+        contested = (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT, Row.READ_ONLY)
         return tuple(decision for decision in self.decisions if decision.writes and decision.row in contested)
 
     def write_to(self, side: Side) -> Write | None:

@@ -29,13 +29,17 @@ class Limits:
 
     ``request_timeout_s`` is the longest that one request of a replica may take, all in all;
     ``search_lag_s`` how long a new record may be missing from a list; ``freshness_s`` how
-    old a read may be that an unconditional write stands on; ``requeues`` how often in a row
-    a record may move while it is worked on.
+    old a read may be that an unconditional write stands on; ``consistency_s`` how long a
+    remote may still show what was there before our own write, and ``rereads`` how often it
+    is asked meanwhile; ``requeues`` how often in a row a record may move while it is worked
+    on.
     """
 
     request_timeout_s: float = 30.0
     search_lag_s: float = 5.0
     freshness_s: float = 2.0
+    consistency_s: float = 5.0
+    rereads: int = 3
     concurrency: int = 10
     chunk: int = 50
     requeues: int = 10

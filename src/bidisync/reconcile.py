@@ -1,25 +1,8 @@
 """The decision: three versions of a record in, a plan out. Pure, and the heart of it all.
 
-For every field there are three versions: what both sides last *agreed* on (the base), and
-what *left* and *right* hold now. A side *changed* a field if its value differs from its own
-value in the base; both *agree* if their keys are equal, spelling aside. From these three
-yes-or-noes follows the row of the table:
-
-| row | base | left changed | right changed | agree | what happens |
-|---|---|---|---|---|---|
-| 1 | yes | no | no | any | nothing, also where the spellings differ |
-| 2 | yes | yes | no | no | the left value is written to the right |
-| 3 | yes | no | yes | no | the right value is written to the left |
-| 4 | yes | yes | yes | yes | no write; the base moves |
-| 4b, 4c | yes | one of them | | yes | no write: the other side has it already |
-| 5 | yes | yes | yes | no | the group's strategy settles it, or a person |
-| 6 | no | | | yes | adopted without a write |
-| 7 | no | | | no | first contact: the group's initial policy |
-| 9 | yes | emptied | no | no | emptied on the other side too, if the policy allows it |
-| 10 | | | | | a value was not delivered: not a change, the field is left alone |
-| 11 | | | | | refused or impossible: the group is left alone until a value changes |
-| 12 | | | | | a conflict of the group is open: nothing is written |
-| 14 | | | | | the target ignores the field: a person is told once, the base accepts it |
+For every field the answers to four questions (is there a base, did left change it, did
+right, do both agree) lead to a row of the table in ``bidisync.table``; here stands what each
+row does.
 
 A field that only one side changed keeps that change under every strategy: strategies see
 rows 5 alone. What needs a person freezes its whole group, and no other. The base moves only
@@ -33,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from bidisync.conflicts import Prefer
 from bidisync.model import (
     ABSENT,
     Conflict,
@@ -52,8 +36,10 @@ from bidisync.model import (
     Versions,
     Write,
 )
-from bidisync.schema import Field, Group, Initial, OnDelete, Policy
+from bidisync.protocols import ConflictStrategy
+from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy
 from bidisync.state import Agreement
+from bidisync.table import ROW_OF
 
 WRITE_ORDER = (Side.RIGHT, Side.LEFT)
 """The right side is written first, so that what the left shows of it is already true."""
@@ -68,18 +54,14 @@ def reconcile(
 ) -> Plan:
     """What has to be written so that both sides agree again, and what a person has to settle.
 
-    The same input gives the same plan. Applied, the plan leaves nothing to do.
+    The same input gives the same plan. Applied, the plan leaves nothing to do. Fields with
+    nothing to say are left out of its decisions; ``explain`` names every one.
     """
     if left.gone or right.gone:
         return _one_is_gone(policy, base, left, right)
-    decisions: list[Decision] = []
-    kept: list[Review] = []
-    for group, fields in policy.members:
-        looks = [_Look.at(field, base.get(field.name), left, right) for field in fields]
-        open_reviews = [review for review in reviews if review.group == group.name]
-        settled, waiting = _decide_group(group, looks, open_reviews, left, right)
-        decisions += settled
-        kept += waiting
+    decisions, kept = _decide(policy, base, left, right, reviews, everything=False)
+    if not decisions and not kept:
+        return _NOTHING
     return Plan(
         decisions=tuple(decisions),
         writes=_writes(decisions, left, right),
@@ -88,7 +70,60 @@ def reconcile(
     )
 
 
-@attrs.frozen
+_NOTHING = Plan()
+
+
+def explain(
+    policy: Policy,
+    base: Mapping[str, Agreement],
+    left: Snapshot,
+    right: Snapshot,
+    reviews: Sequence[Review] = (),
+) -> tuple[Decision, ...]:
+    """The decision on every field, in order; empty where a record is gone."""
+    if left.gone or right.gone:
+        return ()
+    return tuple(_decide(policy, base, left, right, reviews, everything=True)[0])
+
+
+def _decide(
+    policy: Policy,
+    base: Mapping[str, Agreement],
+    left: Snapshot,
+    right: Snapshot,
+    reviews: Sequence[Review],
+    *,
+    everything: bool,
+) -> tuple[list[Decision], list[Review]]:
+    """Decisions and reviews, group by group; unmoved fields of groups without a review only on request."""
+    decisions: list[Decision] = []
+    kept: list[Review] = []
+    lefts, rights = left.fields, right.fields
+    unreadable = left.unreadable | right.unreadable if left.unreadable or right.unreadable else frozenset()
+    for group, fields in policy.members:
+        open_reviews = [review for review in reviews if review.group == group.name] if reviews else []
+        everyone = everything or bool(open_reviews)
+        looks = []
+        for field in fields:
+            name = field.name
+            agreed, there, here = base.get(name), rights.get(name, ABSENT), lefts.get(name, ABSENT)
+            if (
+                everyone
+                or agreed is None
+                or agreed.left != here
+                or agreed.right != there
+                or here is ABSENT
+                or there is ABSENT
+            ):
+                looks.append(_Look.at(field, agreed, here, there, name not in unreadable))
+        if looks:
+            settled, waiting = _decide_group(group, looks, open_reviews, left, right)
+            decisions += settled
+            kept += waiting
+    return decisions, kept
+
+
+@attrs.define
 class _Look:
     """One field as it is: its versions, and the yes-or-noes that lead to its row."""
 
@@ -101,18 +136,26 @@ class _Look:
     readable: bool
 
     @classmethod
-    def at(cls, field: Field, agreed: Agreement | None, left_now: Snapshot, right_now: Snapshot) -> _Look:
-        left, right = (now.fields.get(field.name, ABSENT) for now in (left_now, right_now))
-        known = agreed is not None and agreed.left is not ABSENT and agreed.right is not ABSENT
+    def at(cls, field: Field, agreed: Agreement | None, left: Seen, right: Seen, readable: bool) -> _Look:
+        if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
+            return cls(field, Versions(ABSENT, left, right), False, False, False, _same(field, left, right), readable)
         return cls(
-            field=field,
-            versions=Versions(agreed.left if agreed is not None and known else ABSENT, left, right),
-            known=known,
-            left_changed=agreed is not None and not _same(field, left, agreed.left),
-            right_changed=agreed is not None and not _same(field, right, agreed.right),
-            agree=_same(field, left, right),
-            readable=field.name not in left_now.unreadable | right_now.unreadable,
+            field,
+            Versions(agreed.left, left, right),
+            True,
+            not _same(field, left, agreed.left),
+            not _same(field, right, agreed.right),
+            _same(field, left, right),
+            readable,
         )
+
+    @property
+    def row(self) -> Row:
+        """The row that the four answers lead to."""
+        return ROW_OF[self.known, self.left_changed, self.right_changed, self.agree]
+
+    def changed(self, side: Side) -> bool:
+        return self.left_changed if side is Side.LEFT else self.right_changed
 
     def contested(self) -> Contested:
         """The field for a strategy, which is asked only about what was delivered."""
@@ -145,7 +188,7 @@ def _decide_group(
     review = _needs_a_person(group, decisions)
     if review is not None:
         return [_withhold(decision) for decision in decisions], [review]
-    tasks = [_read_only_review(look, decision) for look, decision in zip(looks, decisions, strict=True)]
+    tasks = [_told_once(look, decision) for look, decision in zip(looks, decisions, strict=True)]
     kept = [review for look in looks for review in open_reviews if _still_differs(look, review)]
     return decisions, kept + [task for task in tasks if task is not None]
 
@@ -173,7 +216,7 @@ def _unmoved(look: _Look, before: Versions) -> bool:
 def _still_differs(look: _Look, review: Review) -> bool:
     name = look.field.name
     return (
-        review.kind is ReviewKind.READ_ONLY
+        review.kind in (ReviewKind.READ_ONLY, ReviewKind.DRIFT)
         and name in review.fields
         and not look.agree
         and _unmoved(look, review.fields[name])
@@ -182,10 +225,11 @@ def _still_differs(look: _Look, review: Review) -> bool:
 
 def _decide_fields(group: Group, looks: Sequence[_Look], left: Snapshot, right: Snapshot) -> list[Decision]:
     if group.unit:
-        differing = [look for look in looks if look.delivered and look.known and not look.agree]
-        if any(look.left_changed for look in differing) and any(look.right_changed for look in differing):
-            answers = _ask_strategy(group, differing, left, right)
-            contested = {look.field.name for look in differing}
+        moved = [look for look in looks if _may_be_contested(look)]
+        if any(look.left_changed for look in moved) and any(look.right_changed for look in moved):
+            strategy = group.strategy if group.owner is None else Prefer(group.owner.side)
+            answers = _ask(group, strategy, moved, left, right)
+            contested = {look.field.name for look in moved}
             return [
                 _settle(group, look, Row.BOTH_CHANGED, answers)
                 if look.field.name in contested
@@ -195,40 +239,54 @@ def _decide_fields(group: Group, looks: Sequence[_Look], left: Snapshot, right: 
     return [_decide_field(group, look, left, right) for look in looks]
 
 
+def _may_be_contested(look: _Look) -> bool:
+    """Whether a field of a unit takes part in its conflict: changed somewhere, and different."""
+    return look.readable and look.delivered and not look.agree and (look.left_changed or look.right_changed)
+
+
 def _decide_field(group: Group, look: _Look, left: Snapshot, right: Snapshot) -> Decision:
-    """The table, row by row."""
-    versions = look.versions
+    """What each row does."""
     if not look.readable:
         return _leave(group, look, Row.BLOCKED, "unmappable")
     if not look.delivered:
         return _leave(group, look, Row.NOT_DELIVERED)
-    if not look.known:
-        if look.agree:
-            return _accept(group, look, Row.ADOPTED)
-        return _settle(group, look, Row.FIRST_CONTACT, _first_contact(group, look))
-    match look.left_changed, look.right_changed, look.agree:
-        case False, False, _:
-            return _leave(group, look, Row.UNCHANGED)
-        case True, True, True:
-            return _accept(group, look, Row.SAME_CHANGE)
-        case True, False, True:
-            return _accept(group, look, Row.LEFT_RESPELLED)
-        case False, True, True:
-            return _accept(group, look, Row.RIGHT_RESPELLED)
-        case True, False, False:
-            return _carry(group, look, Row.LEFT_CHANGED, Side.RIGHT, versions.left)
-        case False, True, False:
-            return _carry(group, look, Row.RIGHT_CHANGED, Side.LEFT, versions.right)
+    row, field = look.row, look.field
+    owner = group.owner_of(field)
+    if owner is not None and not look.agree and look.changed(owner.side.other):
+        return _drift(group, look, owner)
+    match row:
+        case Row.UNCHANGED:
+            return _leave(group, look, row)
+        case Row.LEFT_CHANGED:
+            return _carry(group, look, row, Side.RIGHT, look.versions.left)
+        case Row.RIGHT_CHANGED:
+            return _carry(group, look, row, Side.LEFT, look.versions.right)
+        case Row.BOTH_CHANGED:
+            return _settle(group, look, row, _ask(group, group.strategy_for(field), [look], left, right))
+        case Row.FIRST_CONTACT:
+            answer = _ask(group, group.initial, [look], left, right)
+            return _settle(group, look, row, Defer("first_contact") if isinstance(answer, Defer) else answer)
         case _:
-            return _settle(group, look, Row.BOTH_CHANGED, _ask_strategy(group, [look], left, right))
+            return _accept(group, look, row)
+
+
+def _drift(group: Group, look: _Look, owner: Owner) -> Decision:
+    """Row 8: a change by the side that does not own the field."""
+    mine, theirs = look.versions.on(owner.side), look.versions.on(owner.side.other)
+    if look.changed(owner.side) or owner.drift is Drift.REVERT:
+        return _carry(group, look, Row.DRIFT, owner.side.other, mine)
+    if owner.drift is Drift.ADOPT:
+        return _carry(group, look, Row.DRIFT, owner.side, theirs)
+    return _accept(group, look, Row.DRIFT, "drift" if owner.drift is Drift.REPORT else None)
 
 
 def _leave(group: Group, look: _Look, row: Row, reason: str | None = None) -> Decision:
-    return Decision(look.field.name, group.name, row, look.versions, group.policy, reason=reason)
+    return Decision(look.field.name, group.name, row, look.versions, group.policy_of(look.field), reason=reason)
 
 
 def _accept(group: Group, look: _Look, row: Row, reason: str | None = None) -> Decision:
-    return Decision(look.field.name, group.name, row, look.versions, group.policy, agreed=True, reason=reason)
+    policy = group.policy_of(look.field)
+    return Decision(look.field.name, group.name, row, look.versions, policy, agreed=True, reason=reason)
 
 
 def _carry(group: Group, look: _Look, row: Row, target: Side, value: Seen) -> Decision:
@@ -238,7 +296,7 @@ def _carry(group: Group, look: _Look, row: Row, target: Side, value: Seen) -> De
             return _leave(group, look, Row.BLOCKED, "required")
         if not group.allow_clear:
             return _accept(group, look, Row.CLEARED, "clear_not_allowed")
-        row = Row.CLEARED
+        row = Row.DRIFT if row is Row.DRIFT else Row.CLEARED
     return _write(group, look, row, (target,), value)
 
 
@@ -246,7 +304,9 @@ def _settle(group: Group, look: _Look, row: Row, answer: Settled | Defer) -> Dec
     """A settled value to every side that does not hold it already."""
     if isinstance(answer, Defer):
         return _leave(group, look, row, answer.reason)
-    value = answer[look.field.name]
+    value: Seen = answer[look.field.name]
+    if value is None and not group.allow_clear:
+        value = look.versions.left if look.versions.right is None else look.versions.right
     if value is None and look.field.required:
         return _leave(group, look, Row.BLOCKED, "required")
     targets = tuple(side for side in WRITE_ORDER if not _same(look.field, value, look.versions.on(side)))
@@ -255,14 +315,14 @@ def _settle(group: Group, look: _Look, row: Row, answer: Settled | Defer) -> Dec
 
 def _write(group: Group, look: _Look, row: Row, targets: tuple[Side, ...], value: Seen) -> Decision:
     """The write, without the sides that would ignore it."""
-    writes = tuple(side for side in targets if side not in look.field.ignored_by)
+    writes = tuple(side for side in targets if not look.field.ignored_by(side))
     ignored = len(writes) < len(targets)
     return Decision(
         field=look.field.name,
         group=group.name,
         row=Row.READ_ONLY if ignored else row,
         versions=look.versions,
-        policy=group.policy,
+        policy=group.policy_of(look.field),
         writes=writes,
         result=value,
         agreed=ignored and not writes,
@@ -270,29 +330,17 @@ def _write(group: Group, look: _Look, row: Row, targets: tuple[Side, ...], value
     )
 
 
-def _first_contact(group: Group, look: _Look) -> Settled | Defer:
-    name, left, right = look.field.name, look.versions.left, look.versions.right
-    match group.initial:
-        case Initial.LEFT if left is not ABSENT:
-            return {name: left}
-        case Initial.RIGHT if right is not ABSENT:
-            return {name: right}
-        case Initial.FILL_BLANKS if left is None and right is not ABSENT:
-            return {name: right}
-        case Initial.FILL_BLANKS if right is None and left is not ABSENT:
-            return {name: left}
-        case _:
-            return Defer("first_contact")
-
-
-def _ask_strategy(group: Group, looks: Sequence[_Look], left: Snapshot, right: Snapshot) -> Settled | Defer:
+def _ask(
+    group: Group, strategy: ConflictStrategy, looks: Sequence[_Look], left: Snapshot, right: Snapshot
+) -> Settled | Defer:
+    """The strategy's answer; one that leaves out fields, or answers for others, is for a person."""
     conflict = Conflict(
         group=group.name,
         fields={look.field.name: look.contested() for look in looks},
         left_modified_at=None if left.modified_by_us else left.modified_at,
         right_modified_at=None if right.modified_by_us else right.modified_at,
     )
-    answer = group.strategy(conflict)
+    answer = strategy(conflict)
     if isinstance(answer, Defer) or set(answer) == set(conflict.fields):
         return answer
     return Defer("strategy_answer")
@@ -318,15 +366,19 @@ def _withhold(decision: Decision) -> Decision:
     return attrs.evolve(decision, row=Row.FROZEN, writes=(), result=ABSENT, agreed=False)
 
 
-def _read_only_review(look: _Look, decision: Decision) -> Review | None:
-    """A task about a field that one side ignores, with the values that the plan leaves behind."""
-    if decision.row is not Row.READ_ONLY:
+def _told_once(look: _Look, decision: Decision) -> Review | None:
+    """A task about a field that one side ignores, or does not own, with the values that the plan leaves behind."""
+    if decision.row is Row.READ_ONLY:
+        kind = ReviewKind.READ_ONLY
+    elif decision.row is Row.DRIFT and decision.reason == "drift":
+        kind = ReviewKind.DRIFT
+    else:
         return None
     left, right = (
         decision.result if side in decision.writes else look.versions.on(side) for side in (Side.LEFT, Side.RIGHT)
     )
     versions = attrs.evolve(look.versions, left=left, right=right)
-    return Review(ReviewKind.READ_ONLY, "read_only", decision.group, {look.field.name: versions})
+    return Review(kind, kind.value, decision.group, {look.field.name: versions})
 
 
 def _writes(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> tuple[Write, ...]:

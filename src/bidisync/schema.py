@@ -8,11 +8,11 @@ Everything is checked when a ``Policy`` is made, not at the hundredth record.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
-from bidisync.conflicts import ask
+from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured
 from bidisync.model import Key, Side, Value
 from bidisync.protocols import ConflictStrategy
@@ -23,13 +23,29 @@ def exact(value: Value) -> Value:
     return value
 
 
-class Initial(enum.Enum):
-    """What becomes of a field at first contact, when the sides differ and never agreed."""
+class Drift(enum.Enum):
+    """What becomes of a change made by the side that does not own the field."""
 
-    FILL_BLANKS = "fill-blanks"  # the filled one wins; both filled: a person
-    REVIEW = "review"
-    LEFT = "left"
-    RIGHT = "right"
+    REVERT = "revert"  # the owner's value is written over it
+    ADOPT = "adopt"  # it is taken over, as long as the owner did not change the field too
+    REPORT = "report"  # a person is told once for each value; both keep theirs
+    IGNORE = "ignore"  # nothing: the field flows one way only
+
+
+@attrs.frozen
+class Owner:
+    """The side whose value counts. Its own change always wins; ``drift`` says what else happens."""
+
+    side: Side
+    drift: Drift = Drift.REVERT
+
+    def __str__(self) -> str:
+        return f"owned by {self.side.value}, drift: {self.drift.value}"
+
+
+def one_way(to: Side) -> Owner:
+    """The field flows to that side alone; what is changed there stays there."""
+    return Owner(to.other, Drift.IGNORE)
 
 
 class OnDelete(enum.Enum):
@@ -45,35 +61,55 @@ class Field:
     """A field of the shared record.
 
     ``key`` brings spellings of the same value together; what is written is always the
-    spelling of the side that it comes from. ``ignored_by`` are sides that take the field
-    only at a create. An emptied ``required`` field blocks its group instead of travelling.
+    spelling of the side that it comes from. ``create_only`` are sides that take the field at
+    a create and never again, ``read_only`` those that never take it. An emptied ``required``
+    field blocks its group instead of travelling. ``strategy`` and ``owner`` go before those
+    of the group.
     """
 
     name: str
     group: str
     key: Key = exact
     required: bool = False
-    ignored_by: frozenset[Side] = frozenset()
+    create_only: frozenset[Side] = frozenset()
+    read_only: frozenset[Side] = frozenset()
+    strategy: ConflictStrategy | None = None
+    owner: Owner | None = None
+
+    def ignored_by(self, side: Side) -> bool:
+        """Whether that side takes no change of the field."""
+        return side in self.create_only or side in self.read_only
 
 
 @attrs.frozen
 class Group:
     """The policy of some fields.
 
-    With ``unit`` the fields move together: one change on each side is a conflict of the
-    whole group. Without ``allow_clear`` an emptied value stays where it was emptied.
+    ``strategy`` settles what both sides changed differently, ``initial`` what differs when
+    two records meet for the first time. With ``unit`` the fields move together: one change
+    on each side is a conflict of the whole group. Without ``allow_clear`` an emptied value
+    stays where it was emptied, and never wins. With an ``owner`` one side's values count.
     """
 
     name: str
     strategy: ConflictStrategy = ask
-    initial: Initial = Initial.FILL_BLANKS
+    initial: ConflictStrategy = fill_blanks
     unit: bool = False
     allow_clear: bool = True
+    owner: Owner | None = None
 
-    @property
-    def policy(self) -> str:
-        """The strategy's name, for people."""
-        return describe(self.strategy)
+    def owner_of(self, field: Field) -> Owner | None:
+        """The side whose value of that field counts, if one does."""
+        return field.owner or (None if field.strategy is not None else self.owner)
+
+    def strategy_for(self, field: Field) -> ConflictStrategy:
+        """What settles that field when both sides changed it differently."""
+        return field.strategy or self.strategy
+
+    def policy_of(self, field: Field) -> str:
+        """What settles that field, in words."""
+        owner = self.owner_of(field)
+        return describe(self.strategy_for(field)) if owner is None else str(owner)
 
 
 def describe(strategy: ConflictStrategy) -> str:
@@ -87,6 +123,22 @@ def _as_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
 
 def _as_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
     return tuple(groups)
+
+
+def _check_group(group: Group, members: Sequence[Field]) -> None:
+    """``Misconfigured`` where the group can't work as it is declared."""
+    for what, strategy in (("strategy", group.strategy), ("initial policy", group.initial)):
+        if not callable(strategy):
+            raise Misconfigured(f"the {what} of the group {group.name!r} can't be called")
+    for field in members:
+        if field.strategy is not None and not callable(field.strategy):
+            raise Misconfigured(f"the strategy of the field {field.name!r} can't be called")
+        if not callable(field.key):
+            raise Misconfigured(f"the key of the field {field.name!r} can't be called")
+        if group.unit and (field.strategy is not None or field.owner is not None):
+            raise Misconfigured(
+                f"the field {field.name!r} moves with its group {group.name!r}: it can't have a strategy of its own"
+            )
 
 
 @attrs.frozen
@@ -108,6 +160,8 @@ class Policy:
         for field in self.fields:
             if field.group not in names:
                 raise Misconfigured(f"the field {field.name!r} is of the group {field.group!r}, which has no policy")
+        for group in self.groups:
+            _check_group(group, [field for field in self.fields if field.group == group.name])
         members = tuple(
             (group, tuple(field for field in self.fields if field.group == group.name)) for group in self.groups
         )

@@ -8,7 +8,7 @@ it is checked again before each remote write.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -16,6 +16,7 @@ import cattrs
 
 from bidisync.model import (
     ABSENT,
+    Decision,
     Fields,
     LinkState,
     Notes,
@@ -34,6 +35,15 @@ SCHEMA = 1
 
 
 @attrs.frozen
+class Replaced:
+    """What our last write replaced: a read that shows it again, before ``until``, is an old one."""
+
+    fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
+    version: str | None
+    until: float
+
+
+@attrs.frozen
 class Shadow:
     """One side as it was last read back from it or acknowledged by it, and when that was."""
 
@@ -41,11 +51,18 @@ class Shadow:
     version: str | None = None
     seen_at: float = attrs.field(default=0.0, eq=False)
     unreadable: frozenset[str] = frozenset()
+    modified_at: float | None = attrs.field(default=None, eq=False)
+    replaced: Replaced | None = attrs.field(default=None, eq=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Shadow:
         """What to remember of a snapshot."""
-        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at, snapshot.unreadable)
+        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at, snapshot.unreadable, snapshot.modified_at)
+
+    def replacing(self, before: Snapshot, fields: Iterable[str], until: float) -> Shadow:
+        """The same shadow, after a write of these fields that replaced a snapshot."""
+        old = {name: before.fields.get(name, ABSENT) for name in fields}
+        return attrs.evolve(self, replaced=Replaced(old, before.version, until))
 
 
 @attrs.frozen
@@ -195,16 +212,27 @@ class Link:
 
 @attrs.frozen
 class Journaled:
-    """A line of the journal: a value that a write overwrote, kept before the write was sent."""
+    """An entry of the decision log: what was decided for a link and why, kept before anything was sent.
+
+    ``what`` is a word: create, update, agree, adopt, review, delete, end. Decisions hold the
+    values that a write overwrote; nothing else keeps those.
+    """
 
     link_id: str
     at: float
-    side: Side
-    field: str
-    row: str
-    policy: str
-    lost: Seen = attrs.field(repr=False)
-    kept: Seen = attrs.field(repr=False)
+    what: str
+    decisions: tuple[Decision, ...] = ()
+    reason: str = ""
+
+    @property
+    def lost(self) -> tuple[tuple[str, Side, Seen], ...]:
+        """Field, side and value of everything that was overwritten."""
+        return tuple(
+            (decision.field, side, value)
+            for decision in self.decisions
+            for side in decision.writes
+            if (value := decision.versions.on(side)) is not ABSENT and value is not None
+        )
 
 
 @attrs.frozen

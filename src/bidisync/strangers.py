@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from bidisync.journal import journaled
 from bidisync.model import ABSENT, Ref, Review, ReviewKind, Side, Snapshot, Versions
 from bidisync.notes import wanted_notes
 from bidisync.outcome import Effects
@@ -27,7 +28,11 @@ class Strangers:
         adopted = attrs.evolve(
             link.with_id(there.side, there.id), reviews=(), base={}, attempts=Attempts(), intent=None, settled=False
         )
-        return await self.parts.store.save(adopted, absorbs=[] if stranger is None else [stranger])
+        return await self.parts.store.save(
+            adopted,
+            journal=[journaled(self.parts, link, "adopt", reason="matched")],
+            absorbs=[] if stranger is None else [stranger],
+        )
 
     async def adopt_one_of(self, link: Link, mine: Snapshot, side: Side, found: Sequence[Snapshot]) -> Link:
         """Records of the other side that name ours, or that it calls duplicates of ours."""
@@ -71,7 +76,8 @@ class Strangers:
 
     async def _save_shown(self, link: Link, side: Side, mine: Snapshot) -> Link:
         """Store the link, and let the record show that it waits for a person."""
-        stored = await self.parts.store.save(link)
+        entry = journaled(self.parts, link, "review", reason=link.reviews[0].reason)
+        stored = await self.parts.store.save(link, journal=[entry])
         replica = self.parts.replica(side)
         notes = wanted_notes(self.parts, stored, side, None)
         if not replica.capabilities.keeps_notes or notes.state is None or stored.shown.get(side) == notes:

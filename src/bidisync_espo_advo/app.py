@@ -188,6 +188,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         request_timeout_s=max(settings.espocrm.timeout_s, settings.advoware.timeout_s),
         search_lag_s=settings.sync.search_lag_s,
+        consistency_s=settings.sync.search_lag_s,
         concurrency=settings.sync.concurrency,
     )
 

@@ -104,7 +104,7 @@ def party_fields(fields: tuple[PartyField, ...] = PARTY) -> tuple[Field, ...]:
             field.group,
             key=same_text,
             required=field.required,
-            ignored_by=frozenset() if field.writable else frozenset({Side.RIGHT}),
+            create_only=frozenset() if field.writable else frozenset({Side.RIGHT}),
         )
         for field in fields
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bidisync.conflicts import Merge, Newest, ask, prefer_left, prefer_right
+from bidisync.conflicts import Merge, Newest, ask, fill_blanks, prefer_left, prefer_right
 from bidisync.errors import Misconfigured
 from bidisync.model import Plan, Verb
 from bidisync.protocols import ConflictStrategy
-from bidisync.schema import Group, Initial, OnDelete, Policy
+from bidisync.schema import Group, OnDelete, Policy
 from bidisync.state import Link
 from bidisync_espo_advo.fields import GROUPS, party_fields
 from bidisync_espo_advo.settings import GroupSettings, Settings
@@ -19,11 +19,11 @@ _STRATEGIES: Mapping[str, ConflictStrategy] = {
     "newest": Newest(),
     "review": ask,
 }
-_INITIAL = {
-    "fill-blanks": Initial.FILL_BLANKS,
-    "review": Initial.REVIEW,
-    "espocrm": Initial.LEFT,
-    "advoware": Initial.RIGHT,
+_INITIAL: Mapping[str, ConflictStrategy] = {
+    "fill-blanks": fill_blanks,
+    "review": ask,
+    "espocrm": prefer_left,
+    "advoware": prefer_right,
 }
 _ON_DELETE = {
     "review": OnDelete.REVIEW,

@@ -108,7 +108,7 @@ async def _answer(store: StateStore, step):
 async def test_what_was_saved_is_there_after_opening_again(tmp_path):
     path = tmp_path / "s.db"
     store = await SqliteStore.open(path)
-    saved = await store.save(rich_link(), journal=[Journaled("left:1", 1, Side.LEFT, "a", "5", "p", "x", "y")])
+    saved = await store.save(rich_link(), journal=[Journaled("left:1", 1, "update", (), "x")])
     await store.close()
     await store.close()
     store = await SqliteStore.open(path)

@@ -11,7 +11,6 @@ from bidisync import (
     Field,
     Group,
     Identity,
-    Initial,
     Limits,
     Parts,
     Policy,
@@ -95,4 +94,4 @@ class Pair:
         return len(self.left.writes) + len(self.right.writes)
 
 
-__all__ = ["CRM", "ERP", "Initial", "Pair"]
+__all__ = ["CRM", "ERP", "Pair"]

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from pairs import Pair
 
-from bidisync import ABSENT, LinkState, OnDelete, Ref, Side, Snapshot
+from bidisync import ABSENT, LinkState, OnDelete, Ref, Row, Side, Snapshot
 from bidisync.errors import Rejected, Unavailable, Unconfirmed
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
@@ -85,8 +85,10 @@ async def test_the_loser_of_a_settled_conflict_is_in_the_journal():
     pair.right.edit("r1", x="right")
     await pair.sweep()
     assert pair.right.values("r1")["x"] == "left"
-    (line,) = await pair.store.journal("left:l1")
-    assert (line.side, line.field, line.lost, line.kept) == (Side.RIGHT, "x", "right", "left")
+    entry = (await pair.store.journal("left:l1"))[-1]
+    assert (entry.what, entry.lost) == ("update", (("x", Side.RIGHT, "right"),))
+    (decision,) = entry.decisions
+    assert (decision.row, decision.policy, decision.result) == (Row.BOTH_CHANGED, "prefer left", "left")
 
 
 async def test_a_conflict_for_a_person_freezes_its_group_and_no_other():

@@ -10,11 +10,13 @@ import attrs
 from bidisync.errors import Contended
 from bidisync.model import (
     ABSENT,
+    Decision,
     LinkState,
     Notes,
     Ref,
     Review,
     ReviewKind,
+    Row,
     Side,
     Verb,
     Versions,
@@ -114,12 +116,18 @@ async def _lists(store: StateStore) -> None:
 
 
 async def _journals(store: StateStore) -> None:
-    line = Journaled("left:1", 1.0, Side.RIGHT, "a", "5", "prefer left", lost="X", kept=None)
-    saved = await store.save(rich_link(), journal=[line, attrs.evolve(line, field="b")])
-    await store.save(saved, journal=[attrs.evolve(line, field="c", lost=("p",))])
+    line = Journaled(
+        "left:1",
+        1.0,
+        "update",
+        (Decision("a", "g", Row.BOTH_CHANGED, Versions(None, "X", "Y"), "prefer left", (Side.RIGHT,), "X"),),
+    )
+    saved = await store.save(rich_link(), journal=[line, attrs.evolve(line, what="adopt", decisions=())])
+    await store.save(saved, journal=[attrs.evolve(line, what="review", reason="match_weak")])
     lines = await store.journal("left:1")
-    assert [one.field for one in lines] == ["a", "b", "c"], "the journal keeps its order"
-    assert lines[0] == line and lines[2].lost == ("p",), "a line comes back as it was"
+    assert [one.what for one in lines] == ["update", "adopt", "review"], "the journal keeps its order"
+    assert lines[0] == line, "an entry comes back as it was, values included"
+    assert lines[0].lost == (("a", Side.RIGHT, "Y"),), "what was overwritten can be read"
     try:
         await store.save(saved, journal=[line])
     except Contended:
