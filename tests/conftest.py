@@ -13,5 +13,10 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("night", max_examples=20_000, deadline=None, verbosity=Verbosity.normal)
+settings.register_profile(
+    "night",
+    max_examples=int(os.environ.get("BIDISYNC_NIGHT_EXAMPLES", "15000")),
+    deadline=None,
+    verbosity=Verbosity.normal,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from typing import Literal
 
 import attrs
 from whenever import Instant, OffsetDateTime, PlainDateTime, RepeatedTime, SkippedTime
@@ -52,31 +53,50 @@ def utc_seconds(text: str) -> float:
 
 @attrs.frozen
 class LocalTime:
-    """What a local time without an offset says: when, and whether it can only mean that."""
+    """What a local time without an offset says: when, and whether it can only mean that.
+
+    ``kind`` is ``ok``, ``ambiguous`` (the hour that a clock change repeats) or
+    ``nonexistent`` (the hour that it skips).
+    """
 
     at: float
-    certain: bool
+    kind: Literal["ok", "ambiguous", "nonexistent"] = "ok"
+
+    @property
+    def certain(self) -> bool:
+        """Whether the text names one moment that existed."""
+        return self.kind == "ok"
 
 
 def local_seconds(text: str, zone: str) -> LocalTime:
     """When a time was that somebody wrote down in ``zone``; an offset in the text wins.
 
-    In the hour that a clock change skips or repeats, the answer is the earlier reading of
-    the repeated hour or the time after the gap, and is not ``certain``. ``ValueError`` if
+    In the hour that a clock change repeats, the answer is the earlier reading; in the one
+    that it skips, as much later as the clock was put forward. ``ValueError`` if
     the text is no ISO 8601 time.
     """
     text = text.strip().replace(" ", "T")
     try:
-        return LocalTime(float(OffsetDateTime.parse_iso(text).timestamp()), certain=True)
+        return LocalTime(float(OffsetDateTime.parse_iso(text).timestamp()))
     except ValueError:
         pass
     if text.endswith("Z"):
-        return LocalTime(float(Instant.parse_iso(text).timestamp()), certain=True)
+        return LocalTime(float(Instant.parse_iso(text).timestamp()))
     plain = PlainDateTime.parse_iso(text)
     try:
-        return LocalTime(float(plain.assume_tz(zone, disambiguation="raise").timestamp()), certain=True)
-    except (RepeatedTime, SkippedTime):
-        return LocalTime(float(plain.assume_tz(zone, disambiguation="earlier").timestamp()), certain=False)
+        return LocalTime(float(plain.assume_tz(zone, disambiguation="raise").timestamp()))
+    except (RepeatedTime, SkippedTime) as error:
+        kind: Literal["ambiguous", "nonexistent"] = "ambiguous" if isinstance(error, RepeatedTime) else "nonexistent"
+        return LocalTime(float(plain.assume_tz(zone, disambiguation="compatible").timestamp()), kind)
+
+
+def repeated_hour(at: float, zone: str) -> bool:
+    """Whether clocks in ``zone`` showed the time of that moment twice."""
+    try:
+        Instant.from_timestamp(at).to_tz(zone).to_plain().assume_tz(zone, disambiguation="raise")
+    except RepeatedTime:
+        return True
+    return False
 
 
 def local_text(at: float, zone: str) -> str:

@@ -14,7 +14,7 @@ import attrs
 from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write
-from bidisync.identity import judge, shares_strong
+from bidisync.identity import contradicts, shares_strong
 from bidisync.index import Index
 from bidisync.journal import journaled, new_record
 from bidisync.model import (
@@ -165,7 +165,7 @@ class Creation:
         await self.index.learn(side.other, error.existing)
         known = [self.index.known(side.other, snapshot) for snapshot in error.existing]
         links = await self.parts.store.load([entry.ref for entry in known])
-        verdict = judge(
+        verdict = self.parts.identity.judge(
             self.index.keys(mine), known, taken=lambda ref: ref in links and links[ref].on(side) is not None
         )
         if isinstance(verdict, Ref):
@@ -182,13 +182,7 @@ class Creation:
     def _all_contradicted(self, mine: Snapshot, error: Duplicate) -> bool:
         """Whether a strong key proves each of these to be somebody else."""
         keys = self.index.keys(mine)
-        return bool(error.existing) and all(
-            any(
-                name.startswith("strong:") and value != keys.get(name, value)
-                for name, value in self.index.keys(there).items()
-            )
-            for there in error.existing
-        )
+        return bool(error.existing) and all(contradicts(keys, self.index.keys(there)) for there in error.existing)
 
     async def recover(self, link: Link) -> Link:
         """Find out what became of a create, and finish it; the link keeps its intent while that must wait."""
@@ -243,7 +237,7 @@ class Creation:
         if self._equal(payload, there):
             return True
         keys, theirs = self.index.keys_of(payload), self.index.keys(there)
-        return any(theirs.get(name) == value for name, value in keys.items())
+        return shares_strong(keys, theirs) or self.parts.identity.hints(keys, theirs)
 
     def _equal(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
         for field in self.parts.policy.fields:

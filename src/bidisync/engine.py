@@ -24,11 +24,11 @@ import attrs
 from bidisync.apply import Again, apply, landed
 from bidisync.detectors import outdated
 from bidisync.errors import Contended, Outdated, Stale, SyncError, Transient, Unauthorized, Unavailable
-from bidisync.events import Examined, Failed
+from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
 from bidisync.index import Index
 from bidisync.meet import Meeting
-from bidisync.model import LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
+from bidisync.model import ABSENT, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
 from bidisync.outcome import Effects, Outcome
 from bidisync.parts import Parts
@@ -49,6 +49,7 @@ class Engine:
 
     parts: Parts
     index: Index
+    _noticed: set[tuple[Side, str, str]] = attrs.field(factory=set, init=False, repr=False, eq=False)
 
     @classmethod
     async def open(cls, parts: Parts) -> Engine:
@@ -230,6 +231,7 @@ class Engine:
         return await self.parts.store.save(link.with_shadow(side, Shadow.of(snapshot)))
 
     async def _settle(self, link: Link, looks: Looks, lease: Lease, effects: Effects) -> Link:
+        self._notice(looks)
         link = landed(self.parts, link, looks)
         plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
         reason = self.parts.guard(link, plan)
@@ -240,6 +242,17 @@ class Engine:
         return await apply(
             self.parts, link, attrs.evolve(plan, reviews=(*plan.reviews, *shared)), looks, lease, effects
         )
+
+    def _notice(self, looks: Looks) -> None:
+        """Tell once of each field that holds an unknown code, or was not delivered."""
+        for side, snapshot in looks.items():
+            unread = [name for name, value in snapshot.fields.items() if value is ABSENT]
+            found = [(name, "unknown_code") for name in sorted(snapshot.unknown)]
+            found += [(name, "not_delivered") for name in unread if name not in snapshot.unreadable]
+            for name, code in found:
+                if (side, name, code) not in self._noticed:
+                    self._noticed.add((side, name, code))
+                    self.parts.observe(Noticed(Ref(side, snapshot.id), name, code))
 
     async def _still_shared(self, link: Link) -> tuple[Review, ...]:
         """The doubt about a linked record, as long as another record names the same counterpart."""

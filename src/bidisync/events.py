@@ -40,4 +40,16 @@ class Failed:
     next_at: float
 
 
-Event: TypeAlias = "Wrote | Examined | Failed"
+@attrs.frozen
+class Noticed:
+    """Something about a field that a person may want to know, told once in a process.
+
+    ``code`` is ``unknown_code`` (kept as it is) or ``not_delivered`` (left alone).
+    """
+
+    ref: Ref
+    field: str
+    code: str
+
+
+Event: TypeAlias = "Wrote | Examined | Failed | Noticed"

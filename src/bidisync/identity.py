@@ -1,10 +1,11 @@
 """Whether two records of different systems are the same one, without guessing.
 
 A record answers to *strong* keys (all parts present: together they name one person or one
-company) and to *weak* keys (a name: a hint at best). One strong hit that nothing
-contradicts is the same record. Several hits, a hit that already belongs to somebody, or a
-weak hit that no strong key contradicts is for a person to judge. Keys are kept as keyed
-hashes, so that an index of everybody holds nobody's name.
+company), to *weak* keys (a name: a hint at best), and to *scored* fields, whose weights add
+up to a hint. One strong hit that nothing contradicts is the same record. Several hits, a
+hit that already belongs to somebody, or a hint that no strong key contradicts is for a
+person to judge. Keys are kept as keyed hashes, so that an index of everybody holds nobody's
+name.
 """
 
 from __future__ import annotations
@@ -31,17 +32,21 @@ def plain(value: Seen) -> str:
 class Identity:
     """Which fields together tell one record from another.
 
-    Every part of a strong key must be there; of a weak key only the first.
+    Every part of a strong key must be there; of a weak key only the first. Fields of
+    ``scored`` that are equal add their weights; from ``hint_at`` on that is a hint.
     """
 
     strong: tuple[tuple[str, ...], ...] = ()
     weak: tuple[tuple[str, ...], ...] = ()
+    scored: Mapping[str, float] = attrs.field(factory=dict)
+    hint_at: float = 1.0
     normal: Callable[[Seen], str] = plain
 
     def keys(self, fields: Fields, secret: bytes, *, counterpart: str | None = None) -> dict[str, str]:
         """The keyed hashes that a record answers to."""
         found = {} if counterpart is None else {COUNTERPART: _hash(secret, COUNTERPART, (counterpart,))}
-        for kind, groups in (("strong", self.strong), ("weak", self.weak)):
+        scored = tuple((name,) for name in self.scored)
+        for kind, groups in (("strong", self.strong), ("weak", self.weak), ("scored", scored)):
             for names in groups:
                 parts = tuple(self.normal(fields.get(name, ABSENT)) for name in names)
                 if parts[0] and (kind == "weak" or all(parts)):
@@ -49,26 +54,42 @@ class Identity:
                     found[label] = _hash(secret, label, parts)
         return found
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """Every field that a key is made of."""
+        return frozenset(name for names in (*self.strong, *self.weak) for name in names) | frozenset(self.scored)
+
+    def score(self, keys: Mapping[str, str], others: Mapping[str, str]) -> float:
+        """The sum of the weights of the scored fields in which two records are equal."""
+        labels = ((f"scored:{name}", weight) for name, weight in self.scored.items())
+        return sum(weight for label, weight in labels if label in keys and keys[label] == others.get(label))
+
+    def hints(self, keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
+        """Whether a person might take the two for the same."""
+        weak = any(name.startswith("weak:") and others.get(name) == value for name, value in keys.items())
+        return weak or (bool(self.scored) and self.score(keys, others) >= self.hint_at)
+
+    def judge(
+        self, keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[[Ref], bool]
+    ) -> Ref | Defer | None:
+        """The one record that this one is, ``None`` for nobody's, or ``Defer`` where a person must say.
+
+        ``taken`` tells whether a candidate already belongs to another record.
+        """
+        strong = [known for known in candidates if shares_strong(keys, known.keys)]
+        if len(strong) == 1:
+            if taken(strong[0].ref):
+                return Defer("match_taken")
+            return Defer("match_contradicted") if contradicts(keys, strong[0].keys) else strong[0].ref
+        if strong:
+            return Defer("match_several")
+        hinting = [k for k in candidates if self.hints(keys, k.keys) and not contradicts(keys, k.keys)]
+        return Defer("match_weak") if hinting else None
+
 
 def _hash(secret: bytes, label: str, parts: tuple[str, ...]) -> str:
     text = "\x1f".join((label, *parts))
     return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-
-def judge(keys: Mapping[str, str], candidates: Sequence[Known], taken: Callable[[Ref], bool]) -> Ref | Defer | None:
-    """The one record that this one is, ``None`` for nobody's, or ``Defer`` where a person must say.
-
-    ``taken`` tells whether a candidate already belongs to another record.
-    """
-    strong = [known for known in candidates if shares_strong(keys, known.keys)]
-    if len(strong) == 1:
-        if taken(strong[0].ref):
-            return Defer("match_taken")
-        return Defer("match_contradicted") if _contradicts(keys, strong[0]) else strong[0].ref
-    if strong:
-        return Defer("match_several")
-    weak = [known for known in candidates if not _contradicts(keys, known)]
-    return Defer("match_weak") if weak else None
 
 
 def shares_strong(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
@@ -76,5 +97,6 @@ def shares_strong(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
     return any(name.startswith("strong:") and others.get(name) == value for name, value in keys.items())
 
 
-def _contradicts(keys: Mapping[str, str], known: Known) -> bool:
-    return any(name.startswith("strong:") and known.keys.get(name, value) != value for name, value in keys.items())
+def contradicts(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Whether a strong key that both records answer to tells them apart."""
+    return any(name.startswith("strong:") and others.get(name, value) != value for name, value in keys.items())

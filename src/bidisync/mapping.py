@@ -30,16 +30,22 @@ from bidisync.protocols import Mapper, Replica
 from bidisync.state import Intent
 
 
+def _any(native: object) -> bool:
+    return True
+
+
 @attrs.frozen
 class Codec:
     """Reads a native value and writes it; ``Unmappable`` where a value has no form.
 
-    Neither is asked about ``None``: that a field is empty needs no translation.
+    Neither is asked about ``None``: that a field is empty needs no translation. ``knows``
+    tells of a native value that is read whether it is one of those expected.
     """
 
     name: str
     decode: Callable[[object], Value]
     encode: Callable[[Value], object]
+    knows: Callable[[object], bool] = _any
 
 
 def _text(native: object) -> Value:
@@ -59,12 +65,63 @@ TEXT = Codec("text", _text, _encode_text)
 
 
 @attrs.frozen
+class CodeTable:
+    """Codes of a system and what they mean, with every spelling that is accepted.
+
+    ``meanings`` lists the native spellings of each shared value; the first one is written.
+    What the table does not know is kept as it is, in both directions, and reported.
+    """
+
+    name: str
+    meanings: Mapping[str, tuple[str, ...]]
+    _shared: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
+
+    @_shared.default
+    def _by_spelling(self) -> Mapping[str, str]:
+        shared: dict[str, str] = {}
+        for meaning, spellings in self.meanings.items():
+            for spelling in dict.fromkeys(map(_squeezed, (meaning, *spellings))):
+                if shared.setdefault(spelling, meaning) != meaning:
+                    raise Misconfigured(f"the code table {self.name!r} gives one spelling two meanings")
+        return shared
+
+    def meaning(self, text: str) -> str | None:
+        """What a code means, in any of its spellings; ``None`` if the table does not know it."""
+        return self._shared.get(_squeezed(text))
+
+    def codec(self) -> Codec:
+        """The codec of a field that holds such codes."""
+        return Codec(self.name, self._decode, self._encode, self._knows)
+
+    def _decode(self, native: object) -> Value:
+        raw = _text(native)
+        return self.meaning(raw) or raw if isinstance(raw, str) else raw
+
+    def _encode(self, value: Value) -> object:
+        text = _encode_text(value)
+        spellings = self.meanings.get(str(text))
+        return spellings[0] if spellings else text
+
+    def _knows(self, native: object) -> bool:
+        return not isinstance(native, str) or not native.strip() or self.meaning(native) is not None
+
+
+def _squeezed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+@attrs.frozen
 class FieldMap:
-    """A field of the shared record and its place in a native one."""
+    """A field of the shared record and its place in a native one.
+
+    ``default`` is what a new native record gets there where the shared one has nothing. It
+    comes back to the other side like any value.
+    """
 
     field: str
     native: str
     codec: Codec = TEXT
+    default: Value = None
 
     def get(self, native: Mapping[str, object]) -> Seen:
         """The field's value; ``ABSENT`` where the native record lacks it."""
@@ -116,9 +173,23 @@ class FieldMapper:
                 names.add(field_map.field)
         return frozenset(names)
 
+    def unknown(self, native: Mapping[str, object]) -> frozenset[str]:
+        """The fields that hold a code which their table does not know."""
+        return frozenset(m.field for m in self.maps if not m.codec.knows(native.get(m.native)))
+
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
-        """The native fields of these changes; ``native`` plays no part in plain field maps."""
-        return {m.native: m.put(changes[m.field]) for m in self.maps if m.field in changes}
+        """The native fields of these changes; with an empty ``native``, those of a new record."""
+        placed = {m.native: m.put(changes[m.field]) for m in self.maps if m.field in changes}
+        if not native:
+            placed |= {
+                m.native: m.put(m.default) for m in self.maps if m.default is not None and placed.get(m.native) is None
+            }
+        return placed
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that have a place here."""
+        return frozenset(m.field for m in self.maps)
 
     def field_of(self, native: str) -> str:
         """The field that lives there, or the native name itself."""
@@ -194,7 +265,11 @@ class Mapped:
             return attrs.evolve(inner, fields={}, native=inner)
         native = cast(Mapping[str, object], inner.fields)
         return attrs.evolve(
-            inner, fields=self.mapper.get(native), unreadable=self.mapper.unreadable(native), native=inner
+            inner,
+            fields=self.mapper.get(native),
+            unreadable=self.mapper.unreadable(native),
+            unknown=self.mapper.unknown(native),
+            native=inner,
         )
 
 

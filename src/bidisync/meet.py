@@ -11,7 +11,7 @@ import attrs
 from bidisync.apply import Again
 from bidisync.create import Creation
 from bidisync.errors import Contended
-from bidisync.identity import judge, shares_strong
+from bidisync.identity import shares_strong
 from bidisync.index import Index
 from bidisync.model import Defer, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.outcome import Effects
@@ -53,7 +53,7 @@ class Meeting:
         await self._not_just_made(link, mine, side)
         candidates = await self.index.matches(side.other, mine)
         links = await self.parts.store.load([known.ref for known in candidates])
-        verdict = judge(
+        verdict = self.parts.identity.judge(
             self.index.keys(mine),
             candidates,
             taken=lambda ref: ref in links and links[ref].on(side) is not None,

@@ -135,6 +135,7 @@ class Snapshot:
     modified_at: float | None = None
     modified_by_us: bool = False
     unreadable: frozenset[str] = frozenset()  # fields whose native value has no form here
+    unknown: frozenset[str] = attrs.field(default=frozenset(), eq=False)  # fields with codes that nobody knows
     notes: Notes | None = None
     gone: bool = False
     row: bool = False

@@ -11,6 +11,7 @@ from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.errors import Misconfigured
 from bidisync.events import Event
 from bidisync.identity import Identity
+from bidisync.mapping import Mapped
 from bidisync.model import Plan, Side
 from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica, StateStore
 from bidisync.retry import Backoff
@@ -69,6 +70,14 @@ class Parts:
         return first_that_knows(by_version, ByContent.of(self.policy))
 
     def __attrs_post_init__(self) -> None:
+        named = {field.name for field in self.policy.fields}
+        strange = sorted(self.identity.fields - named)
+        if strange:
+            raise Misconfigured(f"the identity uses the field {strange[0]!r}, which the policy does not have")
+        for side, replica in self.replicas.items():
+            missing = sorted(named - replica.mapper.fields) if isinstance(replica, Mapped) else []
+            if missing:
+                raise Misconfigured(f"the mapping of the {side.value} side has no place for {missing[0]!r}")
         if self.locks.lease_s <= 1.1 * self.limits.request_timeout_s:
             raise Misconfigured(
                 f"a lease of {self.locks.lease_s:g} s is too short for requests of up to "

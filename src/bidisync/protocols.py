@@ -57,12 +57,21 @@ class Mapper(Protocol):
     A value without a form on the other side is ``Unmappable``.
     """
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of the shared record that have a place here."""
+        ...
+
     def get(self, native: Mapping[str, object]) -> Fields:
         """The record's fields; ``ABSENT`` where the native record lacks them, or they can't be read."""
         ...
 
     def unreadable(self, native: Mapping[str, object]) -> frozenset[str]:
         """The fields whose native values have no form here: they block their group until they change."""
+        ...
+
+    def unknown(self, native: Mapping[str, object]) -> frozenset[str]:
+        """The fields that hold a code nobody knows: kept as it is, and said once."""
         ...
 
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:

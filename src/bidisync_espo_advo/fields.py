@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from typing import Literal
 
 import attrs
 
-from bidisync.errors import Unmappable
 from bidisync.identity import Identity
 from bidisync.mapping import TEXT, Codec, FieldMap, FieldMapper, match_key, same_text
 from bidisync.model import Side, Value
 from bidisync.schema import Field
+from bidisync_espo_advo.german import day
 
 
 @attrs.frozen
@@ -52,28 +50,6 @@ PARTY_IDENTITY = Identity(
     weak=(("family_name", "given_name"),),
     normal=match_key,
 )
-
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_GERMAN_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})$")
-
-
-def day(native: object) -> Value:
-    """The day of a date, ``YYYY-MM-DD``, whatever time is glued to it; the year 1 means no date."""
-    if not isinstance(native, str):
-        raise Unmappable("expected a date")
-    text = native.strip()
-    if not text or text.startswith("0001-01-01"):
-        return None
-    if (german := _GERMAN_DAY.match(text)) is not None:
-        dd, mm, yyyy = german.groups()
-        text = f"{yyyy}-{mm:0>2}-{dd:0>2}"
-    match = _DAY.match(text)
-    if match is None:
-        raise Unmappable("expected a date as YYYY-MM-DD")
-    try:
-        return date(*map(int, match.groups())).isoformat()
-    except ValueError as error:
-        raise Unmappable("this day does not exist") from error
 
 
 def _midnight(value: Value) -> object:

@@ -2,8 +2,10 @@
 
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.locks import check_lock_provider
+from bidisync.testing.mappers import check_mapper
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 from bidisync.testing.stores import check_state_store
+from bidisync.testing.strategies import check_conflict_strategy
 
 __all__ = [
     "FULL",
@@ -11,6 +13,8 @@ __all__ = [
     "ManualClock",
     "MemoryReplica",
     "SeededChance",
+    "check_conflict_strategy",
     "check_lock_provider",
+    "check_mapper",
     "check_state_store",
 ]

@@ -1,0 +1,95 @@
+"""What every conflict strategy promises, as assertions: run it on yours."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import attrs
+
+from bidisync.model import ABSENT, Conflict, Contested, Defer, Resolution, Seen, Side, Value
+from bidisync.protocols import ConflictStrategy
+
+VALUES: tuple[Value, ...] = (None, "", "a", "A", "ab", "b", 0, 1, 2.5, True, (), ("a",), ("a", "b"), ("b", "c"))
+"""Values of every kind, among them an empty text, which is no empty field, and lists."""
+
+
+def check_conflict_strategy(
+    strategy: ConflictStrategy,
+    *,
+    values: Sequence[Value] = VALUES,
+    invents: bool = False,
+    cases: int = 2000,
+    seed: int = 0,
+) -> None:
+    """Ask the strategy about many conflicts, and assert the laws that the engine relies on.
+
+    ``values`` are what the fields may hold. One that ``invents`` values may answer with what
+    neither side held; all others choose, or merge lists. The same seed asks the same
+    questions. ``AssertionError`` names the law that is broken.
+    """
+    rng = random.Random(seed)
+    for _ in range(cases):
+        conflict = _conflict(rng, values)
+        answer = strategy(conflict)
+        assert strategy(conflict) == answer, "the same conflict gets the same answer"
+        if isinstance(answer, Defer):
+            assert answer.reason, "an answer that defers says why"
+            continue
+        _answers_what_was_asked(conflict, answer)
+        _is_stable(strategy, conflict, answer)
+        if not invents:
+            _chooses(conflict, answer)
+
+
+def _conflict(rng: random.Random, values: Sequence[Value]) -> Conflict:
+    names = ["one", "two", "three"][: rng.randint(1, 3)]
+    fields = {}
+    for name in names:
+        base: Seen = rng.choice([ABSENT, *values])
+        left = rng.choice(values)
+        right = rng.choice([value for value in values if value != left])
+        fields[name] = Contested(base, left, right)
+    stamps = [rng.choice([None, 1000.0, 1003.0, 1060.0]) for _ in Side]
+    return Conflict("group", fields, *stamps)
+
+
+def _answers_what_was_asked(conflict: Conflict, answer: Resolution) -> None:
+    assert not isinstance(answer, Defer)
+    assert set(answer) == set(conflict.fields), "every field of the conflict is answered, and no other"
+    assert all(value is not ABSENT for value in map(_seen, answer.values())), "an answer is never ABSENT"
+
+
+def _seen(value: Seen) -> Seen:
+    return value
+
+
+def _is_stable(strategy: ConflictStrategy, conflict: Conflict, answer: Resolution) -> None:
+    """A crash between two writes is healed by asking again: with the answer on one side it must stay the answer."""
+    assert not isinstance(answer, Defer)
+    for side in Side:
+        half = {
+            name: _written(contested, side, answer[name])
+            for name, contested in conflict.fields.items()
+            if answer[name] != contested.on(side.other)
+        }
+        if not half:
+            continue
+        again = strategy(attrs.evolve(conflict, fields=half))
+        assert not isinstance(again, Defer), "asked again with its own answer on one side, it must not defer"
+        assert all(again[name] == answer[name] for name in half), "asked again with its own answer, it answers the same"
+
+
+def _written(contested: Contested, side: Side, value: Value) -> Contested:
+    return attrs.evolve(contested, left=value) if side is Side.LEFT else attrs.evolve(contested, right=value)
+
+
+def _chooses(conflict: Conflict, answer: Resolution) -> None:
+    assert not isinstance(answer, Defer)
+    for name, contested in conflict.fields.items():
+        value, known = answer[name], (contested.base, contested.left, contested.right)
+        if isinstance(value, tuple):
+            items = {item for one in known if isinstance(one, tuple) for item in one}
+            assert value in known or set(value) <= items, "a merged list holds items of the three versions alone"
+        else:
+            assert value in known, "the answer is one of the three versions"
