@@ -11,7 +11,7 @@ Times are seconds since 1970 in UTC, as a float.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -271,6 +271,16 @@ class Decision:
     reason: str | None = None
 
 
+def overwritten(decisions: Iterable[Decision]) -> tuple[tuple[str, Side, Seen], ...]:
+    """Field, side and value of everything that these decisions write over; empty fields aside."""
+    return tuple(
+        (decision.field, side, value)
+        for decision in decisions
+        for side in decision.writes
+        if (value := decision.versions.on(side)) is not ABSENT and value is not None
+    )
+
+
 class ReviewKind(enum.Enum):
     """Why something waits for a person."""
 
@@ -304,7 +314,6 @@ class Plan:
 
     ``writes`` are in the order in which they are sent. ``agreed`` are the fields whose base
     moves although nothing is written. ``reviews`` replace the open ones of the link.
-    ``losers`` are values that a write will overwrite although a person changed them.
     ``ends`` says that the link is over: its records are deleted, or meant to be.
     """
 
@@ -315,10 +324,9 @@ class Plan:
     ends: bool = False
 
     @property
-    def losers(self) -> tuple[Decision, ...]:
-        """Decisions in which a changed value is overwritten: what the journal must keep."""
-        contested = (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT, Row.READ_ONLY)
-        return tuple(decision for decision in self.decisions if decision.writes and decision.row in contested)
+    def overwritten(self) -> tuple[tuple[str, Side, Seen], ...]:
+        """Field, side and value of everything that the writes replace: what the journal must keep."""
+        return overwritten(self.decisions)
 
     def write_to(self, side: Side) -> Write | None:
         """The write of that side, if there is one."""

@@ -28,6 +28,7 @@ from bidisync.model import (
     Snapshot,
     Value,
     Verb,
+    overwritten,
 )
 
 SCHEMA = 1
@@ -227,12 +228,7 @@ class Journaled:
     @property
     def lost(self) -> tuple[tuple[str, Side, Seen], ...]:
         """Field, side and value of everything that was overwritten."""
-        return tuple(
-            (decision.field, side, value)
-            for decision in self.decisions
-            for side in decision.writes
-            if (value := decision.versions.on(side)) is not ABSENT and value is not None
-        )
+        return overwritten(self.decisions)
 
 
 @attrs.frozen
