@@ -17,7 +17,7 @@ from bidisync.conflicts import (
     prefer_left,
     prefer_right,
 )
-from bidisync.engine import Engine
+from bidisync.engine import Engine, Explanation
 from bidisync.identity import Identity
 from bidisync.model import (
     ABSENT,
@@ -83,6 +83,7 @@ __all__ = [
     "Deletion",
     "Drift",
     "Engine",
+    "Explanation",
     "Field",
     "FillBlanks",
     "Group",

@@ -28,19 +28,31 @@ from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
 from bidisync.index import Index
 from bidisync.meet import Meeting
-from bidisync.model import ABSENT, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
+from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
 from bidisync.outcome import Effects, Outcome
 from bidisync.parts import Parts
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
-from bidisync.reconcile import reconcile
+from bidisync.reconcile import explain, reconcile
 from bidisync.retry import counts
 from bidisync.spawn import side_by_side
-from bidisync.state import Attempts, Link, Shadow
+from bidisync.state import Attempts, Journaled, Link, Shadow
 
 Rows = Mapping[Ref, Snapshot]
 """Snapshots that a list has brought along, so that a batch needs fewer reads."""
+
+
+@attrs.frozen
+class Explanation:
+    """Why a record is as it is: the decisions on every field now, and those taken before, oldest first.
+
+    ``now`` is empty for a record without a counterpart, or where one side is gone.
+    """
+
+    link: Link
+    now: tuple[Decision, ...]
+    past: tuple[Journaled, ...]
 
 
 @attrs.frozen
@@ -125,6 +137,19 @@ class Engine:
             if len(ids) > 1
             for id, snapshot in (await self.parts.replica(side).get_many(ids)).items()
         }
+
+    async def explain(self, ref: Ref) -> Explanation:
+        """Every field of a record as it is now, with its row and result, and the decisions taken before.
+
+        Those before come from the log, as they were taken: nothing of them is computed again.
+        """
+        link = await self._link_of(ref)
+        now: tuple[Decision, ...] = ()
+        if link.left_id is not None and link.right_id is not None and not link.tombstoned:
+            left = await self.parts.left.get(link.left_id)
+            right = await self.parts.right.get(link.right_id)
+            now = explain(self.parts.policy, link.base, left, right, link.reviews)
+        return Explanation(link, now, tuple(await self.parts.store.journal(link.id)))
 
     async def decide(self, ref: Ref) -> tuple[Link, Plan] | None:
         """What would be done for a linked record as it is now; ``None`` if it has no counterpart."""

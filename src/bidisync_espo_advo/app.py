@@ -10,7 +10,7 @@ import attrs
 
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent
-from bidisync.engine import Engine
+from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
 from bidisync.locks.local import LocalLocks
 from bidisync.mapping import Mapped
@@ -20,7 +20,6 @@ from bidisync.parts import Limits, Parts
 from bidisync.protocols import Chance, Clock, ConflictStrategy, LockProvider, Observer, Replica, StateStore
 from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
-from bidisync.state import Link
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
@@ -110,9 +109,9 @@ class PartySync:
         decided = await self.engine.decide(_ref(ref))
         return None if decided is None else decided[1]
 
-    async def explain(self, ref: Ref | str) -> tuple[Link, Plan] | None:
-        """The link and, field by field, the row of the table and its result, as things are now."""
-        return await self.engine.decide(_ref(ref))
+    async def explain(self, ref: Ref | str) -> Explanation:
+        """Field by field the row of the table and its result as things are now, and every decision taken before."""
+        return await self.engine.explain(_ref(ref))
 
     async def states(self) -> Mapping[LinkState, int]:
         """How many links there are in each state."""
@@ -144,8 +143,8 @@ async def open_sync(
     """A sync of parties in the caller's event loop, until the block ends.
 
     Closes what it opened and nothing else: a ``session``, ``store`` or ``locks`` that is
-    given stays open. ``strategies`` settle conflicts of their field group in place of the
-    configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
+    given stays open. ``strategies``, by field group or by field, settle conflicts in place of
+    the configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
     nor to the state that the settings name.
 
     Raises ``Misconfigured`` for settings that can't work.

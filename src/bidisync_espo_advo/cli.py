@@ -97,6 +97,61 @@ def sync(options: Options, ids: tuple[str, ...], everything: bool, side: str | N
     return asyncio.run(work)
 
 
+def _shows(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--show-values", "shows", is_flag=True, help="Print values; else only which are equal.")(
+        command
+    )
+
+
+@group.command()
+@click.argument("ids", nargs=-1, metavar="[ID …]")
+@click.option("--all", "everything", is_flag=True, help="Read both sides in full.")
+@click.option("--side", type=click.Choice(["left", "right"]), help="Only changes seen on this side.")
+@_shows
+@_global
+@click.pass_obj
+def plan(options: Options, ids: tuple[str, ...], everything: bool, side: str | None, shows: bool) -> int:
+    """Say what sync would do, record by record and field by field; write nothing.
+
+    Values are masked: fields with the same letter hold the same value.
+    """
+    from bidisync_espo_advo.commands import plan_command
+    from bidisync_espo_advo.report import Report
+
+    if ids and (everything or side):
+        raise click.UsageError("give records, or --all and --side, not both")
+    work = plan_command(
+        options.settings(),
+        ids=ids,
+        everything=everything,
+        side=None if side is None else Side(side),
+        shows=shows,
+        report=Report(options.as_json),
+    )
+    return asyncio.run(work)
+
+
+@group.command()
+@click.argument("link")
+@click.option("--group", "field_group", help="Only this field group.")
+@_shows
+@_global
+@click.pass_obj
+def explain(options: Options, link: str, field_group: str | None, shows: bool) -> int:
+    """Say why a record is as it is: the row of the decision table and its result, now and in the past.
+
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware). Values are masked: fields
+    with the same letter hold the same value.
+    """
+    from bidisync_espo_advo.commands import explain_command
+    from bidisync_espo_advo.report import Report
+
+    work = explain_command(
+        options.settings(), link=link, group=field_group, shows=shows, report=Report(options.as_json)
+    )
+    return asyncio.run(work)
+
+
 @group.command()
 @_global
 @click.pass_obj

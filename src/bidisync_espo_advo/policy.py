@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
+
 from bidisync.conflicts import Merge, Newest, ask, fill_blanks, prefer_left, prefer_right
 from bidisync.errors import Misconfigured
-from bidisync.model import Plan, Verb
+from bidisync.model import Plan, Side, Verb
 from bidisync.protocols import ConflictStrategy
-from bidisync.schema import Group, OnDelete, Policy
+from bidisync.schema import Drift, Group, OnDelete, Owner, Policy
 from bidisync.state import Link
 from bidisync_espo_advo.fields import GROUPS, party_fields
 from bidisync_espo_advo.settings import GroupSettings, Settings
@@ -34,32 +36,55 @@ _ON_DELETE = {
 
 
 def party_policy(settings: Settings, strategies: Mapping[str, ConflictStrategy] | None = None) -> Policy:
-    """The policy that the settings describe; ``strategies`` by group go before those of the settings."""
-    own = strategies or {}
-    unknown = sorted(set(own) - set(GROUPS))
+    """The policy that the settings describe; ``strategies``, by group or by field, go before theirs.
+
+    Raises ``Misconfigured`` for a group or a field that there is not.
+    """
+    own = dict(strategies or {})
+    members = {name: [field for field in party_fields() if field.group == name] for name in GROUPS}
+    known = {field.name for fields in members.values() for field in fields}
+    unknown = sorted(set(own) - set(GROUPS) - known)
     if unknown:
-        raise Misconfigured(f"there is no field group {unknown[0]!r}; known are {', '.join(GROUPS)}")
+        raise Misconfigured(
+            f"there is no field group or field {unknown[0]!r}; groups are {', '.join(GROUPS)}, "
+            f"fields {', '.join(sorted(known))}"
+        )
+    fields = []
+    for group, table in settings.groups.items():
+        mine = {field.name for field in members[group]}
+        strange = sorted(set(table.fields) - mine)
+        if strange:
+            raise Misconfigured(f"groups.{group}.fields.{strange[0]} is no field of this group; it has {sorted(mine)}")
+        for field in members[group]:
+            named = table.fields.get(field.name)
+            strategy = own.get(field.name) or (None if named is None else _strategy(named, table.on_merge_conflict))
+            fields.append(attrs.evolve(field, strategy=strategy))
     return Policy(
-        fields=party_fields(),
+        fields=fields,
         groups=[_group(name, settings.groups[name], own.get(name)) for name in GROUPS],
         on_delete=_ON_DELETE[settings.sync.delete],
     )
 
 
 def _group(name: str, settings: GroupSettings, strategy: ConflictStrategy | None) -> Group:
+    owner = None
+    if settings.owner and strategy is None:
+        owner = Owner(_SIDES[settings.owner], Drift(settings.drift))
     return Group(
         name,
-        strategy=strategy or _strategy(settings),
+        strategy=strategy or _strategy(settings.strategy, settings.on_merge_conflict),
         initial=_INITIAL[settings.initial],
         unit=settings.unit,
         allow_clear=settings.allow_clear,
+        owner=owner,
     )
 
 
-def _strategy(settings: GroupSettings) -> ConflictStrategy:
-    if settings.strategy != "merge":
-        return _STRATEGIES[settings.strategy]
-    return Merge(_STRATEGIES.get(settings.on_merge_conflict, ask))
+_SIDES = {"espocrm": Side.LEFT, "advoware": Side.RIGHT}
+
+
+def _strategy(name: str, on_merge_conflict: str) -> ConflictStrategy:
+    return Merge(_STRATEGIES[on_merge_conflict]) if name == "merge" else _STRATEGIES[name]
 
 
 def hold_deletes(link: Link, plan: Plan) -> str | None:

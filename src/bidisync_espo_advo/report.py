@@ -38,6 +38,25 @@ class Report:
             table.add_row(name, text)
         Console().print(table)
 
+    def document(self, document: Mapping[str, object]) -> None:
+        """The one JSON document."""
+        print(json.dumps(document, ensure_ascii=False))
+
+    def table(self, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A titled table of as many columns as ``head`` has; without rows, the title alone."""
+        if not sys.stdout.isatty():
+            widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+            print(title)
+            for cells in [head, *rows] if rows else []:
+                print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+            return
+        table = Table(title=title, title_justify="left")
+        for name in head:
+            table.add_column(name)
+        for cells in rows:
+            table.add_row(*cells)
+        Console().print(table if rows else title)
+
     def say(self, line: str) -> None:
         """A line between results; on stderr where stdout belongs to JSON."""
         print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)

@@ -81,13 +81,21 @@ class GuardSettings:
 
 @attrs.frozen(kw_only=True)
 class GroupSettings:
-    """A table ``[groups.NAME]``."""
+    """A table ``[groups.NAME]``. ``fields`` gives single fields of the group a strategy of their own."""
 
     strategy: StrategyName = "espocrm"
     unit: bool = False
-    on_merge_conflict: StrategyName = "review"
+    on_merge_conflict: StrategyName = "espocrm"
     initial: InitialName = "fill-blanks"
     allow_clear: bool = True
+    owner: Literal["", "espocrm", "advoware"] = ""
+    drift: Literal["revert", "adopt", "report", "ignore"] = "revert"
+    fields: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def strategies(self) -> Mapping[str, str]:
+        """Every strategy named here, by its key."""
+        return {"strategy": self.strategy, **{f"fields.{name}": named for name, named in self.fields.items()}}
 
 
 @attrs.frozen(kw_only=True)
@@ -324,6 +332,12 @@ def _check(settings: Settings) -> None:
     _require_url(settings, "state", "url", ("sqlite",))
     _require_url(settings, "lock", "url", ("local", "redis", "rediss"))
     _require_url(settings, "queue", "url", ("local", "redis", "rediss"))
+    for group, table in settings.groups.items():
+        for key, named in table.strategies.items():
+            if named not in typing.get_args(StrategyName):
+                raise Misconfigured(f"groups.{group}.{key} must be one of {', '.join(typing.get_args(StrategyName))}")
+        if table.on_merge_conflict == "merge":
+            raise Misconfigured(f"groups.{group}.on_merge_conflict can't be merge: name who wins where nothing merges")
     if settings.sync.delete == "archive" and not settings.sync.archive_field:
         raise Misconfigured('sync.delete = "archive" needs sync.archive_field')
 

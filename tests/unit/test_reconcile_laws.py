@@ -119,7 +119,7 @@ def test_i3_one_edit_causes_at_most_one_write(data):
 def test_a_crash_between_two_writes_is_healed_by_deciding_again(data):
     """With the base unmoved, the second decision ends where the first one would have."""
     taken = {"owner": None, "create_only": frozenset(), "read_only": frozenset()}
-    policy = data.draw(policies(groups={"owner": None, "allow_clear": True}, fields=taken))
+    policy = data.draw(policies(groups={"owner": None, "allow_clear": True, "unit": False}, fields=taken))
     moment = data.draw(moments(policy, absent=False))
     plan = decide(policy, moment)
     assume(len(plan.writes) == 2)

@@ -1,0 +1,121 @@
+"""Decisions in words: tables for people and documents for programs, without anybody's data unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from bidisync.clock import utc_text
+from bidisync.engine import Explanation
+from bidisync.model import ABSENT, Decision, Row, Seen, Side
+from bidisync.state import Journaled
+from bidisync.table import RULE
+
+NAMES = {Side.LEFT: "EspoCRM", Side.RIGHT: "Advoware"}
+HEAD = ("field", "row", "base", "EspoCRM", "Advoware", "result", "written to", "why")
+
+
+@attrs.frozen
+class Mask:
+    """Shows values, or only which of them are equal: the same letter is the same value."""
+
+    shows: bool = False
+
+    def of(self, decision: Decision) -> tuple[str, str, str, str]:
+        """Base, left, right and result of a decision."""
+        versions = decision.versions
+        letters: dict[object, str] = {}
+        return tuple(  # type: ignore[return-value]
+            self._one(value, letters) for value in (versions.base, versions.left, versions.right, decision.result)
+        )
+
+    def _one(self, value: Seen, letters: dict[object, str]) -> str:
+        if value is ABSENT:
+            return "–"
+        if value is None:
+            return "(empty)"
+        if self.shows:
+            return str(value)
+        return f"‹{letters.setdefault(repr(value), chr(ord('A') + len(letters)))}›"
+
+
+def why(decision: Decision) -> str:
+    """The row's action, the policy where it mattered, and the reason code."""
+    text = RULE[decision.row].action
+    if decision.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT):
+        text = f"{RULE[decision.row].name} ({decision.policy})"
+    return f"{text}; {decision.reason}" if decision.reason else text
+
+
+def line(decision: Decision, mask: Mask) -> tuple[str, ...]:
+    """One field as a line of a table: see ``HEAD``."""
+    written = " and ".join(NAMES[side] for side in decision.writes)
+    return (decision.field, decision.row.value, *mask.of(decision), written or "–", why(decision))
+
+
+def document(decision: Decision, mask: Mask) -> dict[str, object]:
+    """One field for a program."""
+    base, left, right, result = mask.of(decision)
+    return {
+        "field": decision.field,
+        "group": decision.group,
+        "row": decision.row.value,
+        "rule": RULE[decision.row].name,
+        "policy": decision.policy,
+        "base": base,
+        "left": left,
+        "right": right,
+        "result": result,
+        "writes": [side.value for side in decision.writes],
+        "agreed": decision.agreed,
+        "reason": decision.reason,
+    }
+
+
+def grouped(decisions: Iterable[Decision]) -> Mapping[str, list[Decision]]:
+    """The decisions by their group, in order."""
+    groups: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(decision.group, []).append(decision)
+    return groups
+
+
+def entry_document(entry: Journaled, mask: Mask) -> dict[str, object]:
+    """A decision of the past for a program."""
+    return {
+        "link": entry.link_id,
+        "at": utc_text(entry.at),
+        "what": entry.what,
+        "reason": entry.reason,
+        "fields": [document(decision, mask) for decision in entry.decisions],
+    }
+
+
+def explanation_document(found: Explanation, mask: Mask, group: str | None) -> dict[str, object]:
+    """Everything that ``explain`` knows, for a program."""
+    link = found.link
+    return {
+        "link": link.id,
+        "left": link.left_id,
+        "right": link.right_id,
+        "state": link.state.value,
+        "groups": {
+            name: [document(decision, mask) for decision in decisions]
+            for name, decisions in grouped(found.now).items()
+            if group in (None, name)
+        },
+        "reviews": [
+            {"kind": review.kind.value, "reason": review.reason, "group": review.group, "fields": list(review.fields)}
+            for review in link.reviews
+        ],
+        "past": [entry_document(entry, mask) for entry in of_group(found.past, group)],
+    }
+
+
+def of_group(entries: Iterable[Journaled], group: str | None) -> list[Journaled]:
+    """The entries with the decisions of one group alone; all of them for ``None``."""
+    if group is None:
+        return list(entries)
+    cut = [attrs.evolve(e, decisions=tuple(d for d in e.decisions if d.group == group)) for e in entries]
+    return [entry for entry in cut if entry.decisions]
