@@ -19,4 +19,5 @@ settings.register_profile(
     deadline=None,
     verbosity=Verbosity.normal,
 )
+settings.register_profile("mutants", max_examples=40, deadline=None, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

@@ -23,6 +23,7 @@ from bidisync.model import (
     Contested,
     Decision,
     Defer,
+    Fields,
     Plan,
     Review,
     ReviewKind,
@@ -59,14 +60,15 @@ def reconcile(
     """
     if left.gone or right.gone:
         return _one_is_gone(policy, base, left, right)
-    decisions, kept = _decide(policy, base, left, right, reviews, everything=False)
-    if not decisions and not kept:
+    moved = _moved(policy.fields, base, left.fields, right.fields)
+    if not moved and not reviews:
         return _NOTHING
+    decisions, kept = _decide(policy, base, left, right, reviews, moved)
     return Plan(
-        decisions=tuple(decisions),
-        writes=_writes(decisions, left, right),
-        agreed=tuple(decision.field for decision in decisions if decision.agreed),
-        reviews=tuple(kept),
+        tuple(decisions),
+        _writes(decisions, left, right),
+        tuple([decision.field for decision in decisions if decision.agreed]),
+        tuple(kept),
     )
 
 
@@ -83,7 +85,25 @@ def explain(
     """The decision on every field, in order; empty where a record is gone."""
     if left.gone or right.gone:
         return ()
-    return tuple(_decide(policy, base, left, right, reviews, everything=True)[0])
+    return tuple(_decide(policy, base, left, right, reviews, policy.fields)[0])
+
+
+def _moved(fields: Sequence[Field], base: Mapping[str, Agreement], lefts: Fields, rights: Fields) -> Sequence[Field]:
+    """The fields that are not just as the base has them: all that is worth a look, found fast."""
+    try:
+        return [
+            field
+            for field in fields
+            if (agreed := base[(name := field.name)]).left != lefts[name] or agreed.right != rights[name]
+        ]
+    except KeyError:  # one that has no base, or was not delivered
+        return [
+            field
+            for field in fields
+            if (known := base.get(field.name)) is None
+            or known.left != lefts.get(field.name, ABSENT)
+            or known.right != rights.get(field.name, ABSENT)
+        ]
 
 
 def _decide(
@@ -92,34 +112,35 @@ def _decide(
     left: Snapshot,
     right: Snapshot,
     reviews: Sequence[Review],
-    *,
-    everything: bool,
+    moved: Sequence[Field],
 ) -> tuple[list[Decision], list[Review]]:
-    """Decisions and reviews, group by group; unmoved fields of groups without a review only on request."""
+    """Decisions and reviews, group by group: on the moved fields, and on whole groups with an open review."""
+    chosen: dict[str, Sequence[Field]] = {}
+    for field in moved:
+        chosen.setdefault(field.group, []).append(field)  # type: ignore[attr-defined]
+    for review in reviews:
+        if review.group:
+            chosen[review.group] = policy.members_of(review.group)
+    unreadable = left.unreadable | right.unreadable
     decisions: list[Decision] = []
     kept: list[Review] = []
-    lefts, rights = left.fields, right.fields
-    unreadable = left.unreadable | right.unreadable if left.unreadable or right.unreadable else frozenset()
-    for group, fields in policy.members:
-        open_reviews = [review for review in reviews if review.group == group.name] if reviews else []
-        everyone = everything or bool(open_reviews)
-        looks = []
-        for field in fields:
-            name = field.name
-            agreed, there, here = base.get(name), rights.get(name, ABSENT), lefts.get(name, ABSENT)
-            if (
-                everyone
-                or agreed is None
-                or agreed.left != here
-                or agreed.right != there
-                or here is ABSENT
-                or there is ABSENT
-            ):
-                looks.append(_Look.at(field, agreed, here, there, name not in unreadable))
-        if looks:
-            settled, waiting = _decide_group(group, looks, open_reviews, left, right)
-            decisions += settled
-            kept += waiting
+    for group in policy.groups:
+        if group.name not in chosen:
+            continue
+        looks = [
+            _Look.at(
+                field,
+                base.get(field.name),
+                left.fields.get(field.name, ABSENT),
+                right.fields.get(field.name, ABSENT),
+                field.name not in unreadable,
+            )
+            for field in chosen[group.name]
+        ]
+        open_reviews = [review for review in reviews if review.group == group.name]
+        settled, waiting = _decide_group(group, looks, open_reviews, left, right)
+        decisions += settled
+        kept += waiting
     return decisions, kept
 
 
@@ -180,17 +201,18 @@ def _same(field: Field, one: Seen, other: Seen) -> bool:
 def _decide_group(
     group: Group, looks: Sequence[_Look], open_reviews: Sequence[Review], left: Snapshot, right: Snapshot
 ) -> tuple[list[Decision], list[Review]]:
-    frozen = _still_frozen(looks, open_reviews)
+    frozen = _still_frozen(looks, open_reviews) if open_reviews else None
     if frozen is not None:
         row = Row.FROZEN if frozen.kind is ReviewKind.CONFLICT else Row.BLOCKED
         return [_leave(group, look, row, frozen.reason) for look in looks], [frozen]
     decisions = _decide_fields(group, looks, left, right)
+    if not open_reviews and all(decision.reason is None for decision in decisions):
+        return decisions, []
     review = _needs_a_person(group, decisions)
     if review is not None:
         return [_withhold(decision) for decision in decisions], [review]
-    tasks = [_told_once(look, decision) for look, decision in zip(looks, decisions, strict=True)]
     kept = [review for look in looks for review in open_reviews if _still_differs(look, review)]
-    return decisions, kept + [task for task in tasks if task is not None]
+    return decisions, kept + [task for decision in decisions if (task := _told_once(decision)) is not None]
 
 
 def _still_frozen(looks: Sequence[_Look], open_reviews: Sequence[Review]) -> Review | None:
@@ -315,19 +337,15 @@ def _settle(group: Group, look: _Look, row: Row, answer: Settled | Defer) -> Dec
 
 def _write(group: Group, look: _Look, row: Row, targets: tuple[Side, ...], value: Seen) -> Decision:
     """The write, without the sides that would ignore it."""
-    writes = tuple(side for side in targets if not look.field.ignored_by(side))
-    ignored = len(writes) < len(targets)
-    return Decision(
-        field=look.field.name,
-        group=group.name,
-        row=Row.READ_ONLY if ignored else row,
-        versions=look.versions,
-        policy=group.policy_of(look.field),
-        writes=writes,
-        result=value,
-        agreed=ignored and not writes,
-        reason="read_only" if ignored else None,
-    )
+    field, writes = look.field, targets
+    if field.create_only or field.read_only:
+        writes = tuple([side for side in targets if not field.ignored_by(side)])
+        if len(writes) < len(targets):
+            row = Row.READ_ONLY
+    policy = group.policy_of(field)
+    if row is Row.READ_ONLY:
+        return Decision(field.name, group.name, row, look.versions, policy, writes, value, not writes, "read_only")
+    return Decision(field.name, group.name, row, look.versions, policy, writes, value)
 
 
 def _ask(
@@ -366,7 +384,7 @@ def _withhold(decision: Decision) -> Decision:
     return attrs.evolve(decision, row=Row.FROZEN, writes=(), result=ABSENT, agreed=False)
 
 
-def _told_once(look: _Look, decision: Decision) -> Review | None:
+def _told_once(decision: Decision) -> Review | None:
     """A task about a field that one side ignores, or does not own, with the values that the plan leaves behind."""
     if decision.row is Row.READ_ONLY:
         kind = ReviewKind.READ_ONLY
@@ -375,24 +393,22 @@ def _told_once(look: _Look, decision: Decision) -> Review | None:
     else:
         return None
     left, right = (
-        decision.result if side in decision.writes else look.versions.on(side) for side in (Side.LEFT, Side.RIGHT)
+        decision.result if side in decision.writes else decision.versions.on(side) for side in (Side.LEFT, Side.RIGHT)
     )
-    versions = attrs.evolve(look.versions, left=left, right=right)
-    return Review(kind, kind.value, decision.group, {look.field.name: versions})
+    versions = attrs.evolve(decision.versions, left=left, right=right)
+    return Review(kind, kind.value, decision.group, {decision.field: versions})
 
 
 def _writes(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> tuple[Write, ...]:
-    writes = []
-    for side in WRITE_ORDER:
-        fields: dict[str, Value] = {
-            decision.field: decision.result
-            for decision in decisions
-            if side in decision.writes and decision.result is not ABSENT
-        }
-        if fields:
-            seen = left if side is Side.LEFT else right
-            writes.append(Write(side, Verb.UPDATE, fields, expect=seen.version))
-    return tuple(writes)
+    to_right: dict[str, Value] = {}
+    to_left: dict[str, Value] = {}
+    for decision in decisions:
+        for side in decision.writes:
+            if decision.result is not ABSENT:
+                (to_right if side is Side.RIGHT else to_left)[decision.field] = decision.result
+    right_write = (Write(Side.RIGHT, Verb.UPDATE, to_right, right.version),) if to_right else ()
+    left_write = (Write(Side.LEFT, Verb.UPDATE, to_left, left.version),) if to_left else ()
+    return (*right_write, *left_write)  # in WRITE_ORDER
 
 
 def _one_is_gone(policy: Policy, base: Mapping[str, Agreement], left: Snapshot, right: Snapshot) -> Plan:

@@ -8,7 +8,7 @@ Everything is checked when a ``Policy`` is made, not at the hundredth record.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -97,6 +97,10 @@ class Group:
     unit: bool = False
     allow_clear: bool = True
     owner: Owner | None = None
+    _policy: str = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_policy", describe(self.strategy) if self.owner is None else str(self.owner))
 
     def owner_of(self, field: Field) -> Owner | None:
         """The side whose value of that field counts, if one does."""
@@ -108,6 +112,8 @@ class Group:
 
     def policy_of(self, field: Field) -> str:
         """What settles that field, in words."""
+        if field.strategy is None and field.owner is None:
+            return self._policy
         owner = self.owner_of(field)
         return describe(self.strategy_for(field)) if owner is None else str(owner)
 
@@ -148,7 +154,7 @@ class Policy:
     fields: tuple[Field, ...] = attrs.field(converter=_as_fields)
     groups: tuple[Group, ...] = attrs.field(converter=_as_groups)
     on_delete: OnDelete = OnDelete.REVIEW
-    _members: tuple[tuple[Group, tuple[Field, ...]], ...] = attrs.field(init=False, repr=False, eq=False)
+    _members: Mapping[str, tuple[Field, ...]] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         names = [group.name for group in self.groups]
@@ -162,15 +168,12 @@ class Policy:
                 raise Misconfigured(f"the field {field.name!r} is of the group {field.group!r}, which has no policy")
         for group in self.groups:
             _check_group(group, [field for field in self.fields if field.group == group.name])
-        members = tuple(
-            (group, tuple(field for field in self.fields if field.group == group.name)) for group in self.groups
-        )
+        members = {name: tuple(field for field in self.fields if field.group == name) for name in names}
         object.__setattr__(self, "_members", members)
 
-    @property
-    def members(self) -> tuple[tuple[Group, tuple[Field, ...]], ...]:
-        """Each group with its fields, in order."""
-        return self._members
+    def members_of(self, group: str) -> tuple[Field, ...]:
+        """The fields of the group of that name, in order; none if there is no such group."""
+        return self._members.get(group, ())
 
     def field(self, name: str) -> Field:
         """The field of that name."""

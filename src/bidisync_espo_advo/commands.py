@@ -11,6 +11,7 @@ import attrs
 
 from bidisync.clock import SystemChance, SystemClock, utc_text
 from bidisync.errors import Misconfigured, SyncError, Unauthorized
+from bidisync.events import Event, Noticed
 from bidisync.model import LinkState, Ref, Row, Side
 from bidisync.outcome import Tally
 from bidisync.state import Journaled
@@ -151,7 +152,8 @@ async def sync_command(
     refs = [read_ref(text) for text in ids]
     clock = SystemClock()
     began = clock.monotonic()
-    async with open_sync(settings, rehearse=dry_run) as sync:
+    noticed: list[Event] = []
+    async with open_sync(settings, rehearse=dry_run, observers=[noticed.append]) as sync:
         await _sign_in(sync.remotes)
         with report.progress("syncing") as progress:
             if refs:
@@ -162,7 +164,16 @@ async def sync_command(
         result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began)
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
     report.show(title, result.rows(), attrs.asdict(result))
+    for event in noticed:
+        if isinstance(event, Noticed):
+            report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES[event.code]}")
     return result.status
+
+
+_NOTICES = {
+    "unknown_code": "holds a code that its table does not know: it is kept as it is",
+    "not_delivered": "was not delivered (see the permissions of this user): it is left alone",
+}
 
 
 async def explain_command(settings: Settings, *, link: str, group: str | None, shows: bool, report: Report) -> int:

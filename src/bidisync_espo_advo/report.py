@@ -57,6 +57,10 @@ class Report:
             table.add_row(*cells)
         Console().print(table if rows else title)
 
+    def note(self, line: str) -> None:
+        """Something worth knowing beside the result; on stderr."""
+        print(f"note: {line}", file=sys.stderr, flush=True)
+
     def say(self, line: str) -> None:
         """A line between results; on stderr where stdout belongs to JSON."""
         print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
