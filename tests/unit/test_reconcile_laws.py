@@ -162,7 +162,10 @@ def test_i10_a_plan_is_the_same_in_another_process_with_another_hash_seed():
     )
     made = [
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
         )
         for seed in ("1", "2")
     ]
