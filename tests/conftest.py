@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import HealthCheck, Verbosity, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile(
@@ -19,5 +19,12 @@ settings.register_profile(
     deadline=None,
     verbosity=Verbosity.normal,
 )
-settings.register_profile("mutants", max_examples=40, deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "mutants",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # a mutant has only to be noticed
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

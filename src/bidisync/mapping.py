@@ -191,10 +191,6 @@ class FieldMapper:
         """The fields that have a place here."""
         return frozenset(m.field for m in self.maps)
 
-    def field_of(self, native: str) -> str:
-        """The field that lives there, or the native name itself."""
-        return next((m.field for m in self.maps if m.native == native), native)
-
 
 @attrs.frozen
 class Mapped:

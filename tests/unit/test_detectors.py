@@ -150,3 +150,23 @@ async def test_row_13_a_lagging_side_is_read_again_and_its_old_state_never_trave
     assert len(reads) == 3, "the old state was read again until it was over"
     assert pair.writes() == before
     assert pair.right.values("r1")["x"] == "2"
+
+
+def test_a_change_carries_the_look_it_was_found_in():
+    newer = attrs.evolve(SEEN, fields={"name": "Eve", "x": ABSENT, "late": None}, version="8")
+    change = content(Shadow.of(SEEN), newer)
+    assert change.snapshot is newer
+    assert change.fields == {"name", "late"}, "a field that was not delivered hides nothing behind it"
+    first = attrs.evolve(SEEN, fields={"x": ABSENT, "name": "Eve"})
+    assert content(Shadow.of(SEEN), first).fields == {"name"}
+    assert ByTimestamp()(Shadow.of(SEEN), SEEN).snapshot is SEEN
+    assert by_version(Shadow.of(SEEN), SEEN).snapshot is SEEN
+    empty = attrs.evolve(SEEN, fields={"name": None})
+    assert moved(content, attrs.evolve(SEEN, fields={}), empty) == ["name"], "known to be empty is news"
+
+
+def test_a_poor_read_is_not_taken_for_what_our_write_replaced():
+    plain = attrs.evolve(SEEN, version=None, fields={"x": None})
+    written = Shadow.of(attrs.evolve(plain, fields={"x": 2})).replacing(plain, ["x"], until=3000.0)
+    assert outdated(written, plain, 2000.0)
+    assert not outdated(written, attrs.evolve(plain, fields={}), 2000.0)

@@ -105,3 +105,19 @@ async def test_two_strangers_with_one_name_and_no_birth_date_wait_for_a_person()
     await pair.sweep(everything=True)
     assert {state.value for state in pair.tally.states()} == {"review"}
     assert len(pair.left.records) == len(pair.right.records) == 1
+
+
+def test_a_form_of_ones_own_sees_what_was_not_delivered():
+    seen = []
+    who = Identity(weak=(("name", "city"),), normal=lambda value: seen.append(value) or plain(value))
+    assert set(who.keys({"name": "Ada"}, SECRET)) == {"weak:name+city"}, (
+        "of a weak key only the first part must be there"
+    )
+    assert seen == ["Ada", ABSENT]
+    assert who.keys({"city": "K"}, SECRET) == {}
+
+
+def test_keys_take_any_text_and_tell_parts_apart():
+    assert WHO.keys({"name": "A\ud800", "born": "1"}, SECRET)
+    one = WHO.keys({"name": "A\x1fB", "born": "C"}, SECRET)["strong:name+born"]
+    assert len(one) == 64

@@ -116,3 +116,23 @@ def test_a_mapping_that_names_something_twice_is_refused():
         FieldMapper((FieldMap("a", "x"), FieldMap("a", "y")))
     with pytest.raises(Misconfigured, match="'x'"):
         FieldMapper((FieldMap("a", "x"), FieldMap("b", "x")))
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("Łukasz", "lukasz"),
+        ("IŞIK ışık", "isik isik"),
+        ("Straße 5", "strasse 5"),
+        ("–", ""),
+        ("a\rb", "a b"),
+        (None, ""),
+    ],
+)
+def test_names_are_compared_without_marks_and_case(value, key):
+    assert match_key(value) == key
+
+
+def test_line_ends_of_every_kind_are_one():
+    assert same_text("a\rb") == same_text("a\r\nb") == same_text("a\nb") == "a\nb"
+    assert match_key("\u200b") == ""

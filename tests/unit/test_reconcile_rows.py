@@ -375,3 +375,58 @@ def test_a_policy_knows_its_fields():
     assert rules.field("b").group == "h"
     assert exact(7) == 7
     assert describe(ask) == "ask"
+
+
+def test_row_8_works_for_either_owner():
+    for side, left, right in ((Side.LEFT, "b", "x"), (Side.RIGHT, "x", "b")):
+        for drift, written, value in ((Drift.REVERT, side.other, "b"), (Drift.ADOPT, side, "x")):
+            plan = decided("b", left, right, policy(Field("f", "g"), owner=Owner(side, drift)))
+            assert [(w.side, w.fields) for w in plan.writes] == [(written, {"f": value})]
+        own = decided("b", right, left, policy(Field("f", "g"), owner=Owner(side)))
+        assert [d.row for d in own.decisions] != [Row.DRIFT], "the owner's own change is no drift"
+
+
+def test_a_value_that_may_not_be_cleared_wins_on_either_side():
+    for left, right, kept in ((None, "y", "y"), ("y", None, "y")):
+        strategy = prefer_left if left is None else prefer_right
+        plan = decided("b", left, right, policy(Field("f", "g", required=True), strategy=strategy, allow_clear=False))
+        assert [w.fields for w in plan.writes] == [{"f": kept}]
+
+
+def test_a_required_field_with_a_value_is_settled_like_any_other():
+    plan = decided("b", "x", "y", policy(Field("f", "g", required=True), strategy=prefer_left))
+    assert [w.fields for w in plan.writes] == [{"f": "x"}]
+
+
+def test_a_task_about_an_ignored_field_shows_what_the_plan_leaves_behind():
+    rules = policy(Field("f", "g", create_only=frozenset({Side.RIGHT})), strategy=lambda conflict: {"f": "merged"})
+    plan = decided("b", "x", "y", rules)
+    assert [(w.side, w.fields) for w in plan.writes] == [(Side.LEFT, {"f": "merged"})]
+    assert plan.reviews[0].fields == {"f": Versions("b", "merged", "y")}
+    (decision,) = plan.decisions
+    assert (decision.policy, decision.result, decision.agreed) == ("<lambda>", "merged", False)
+    mirrored = policy(Field("f", "g", create_only=frozenset({Side.LEFT})), strategy=lambda conflict: {"f": "merged"})
+    assert decided("b", "x", "y", mirrored).reviews[0].fields == {"f": Versions("b", "x", "merged")}
+
+
+def test_what_is_withheld_in_a_stopped_group_does_not_move_the_base():
+    rules = policy(Field("f", "g", required=True), Field("o", "g", create_only=frozenset({Side.RIGHT})))
+    base = {"f": Agreement("b", "b"), "o": Agreement("b", "b")}
+    plan = reconcile(rules, base, Snapshot("1", {"f": None, "o": "b"}), Snapshot("2", {"f": "b", "o": "x"}))
+    assert (plan.agreed, [d.agreed for d in plan.decisions]) == ((), [False, False])
+
+
+def test_a_field_with_a_base_that_one_side_delivers_no_more_is_left_alone():
+    for left, right in (({}, {"f": None}), ({"f": None}, {})):
+        plan = reconcile(policy(), {"f": Agreement(None, None)}, Snapshot("1", left), Snapshot("2", right))
+        assert [d.row for d in plan.decisions] == [Row.NOT_DELIVERED]
+        assert (plan.writes, plan.agreed) == ((), ())
+
+
+def test_an_accepted_difference_is_no_edit_of_a_deleted_record():
+    agreed = {"f": Agreement("l", "r")}
+    rules = deletion(OnDelete.PROPAGATE)
+    assert reconcile(rules, agreed, GONE, Snapshot("2", {"f": "r"})).ends
+    assert reconcile(rules, agreed, Snapshot("1", {"f": "l"}), GONE).ends
+    assert not reconcile(rules, agreed, Snapshot("1", {"f": "r"}), GONE).ends
+    assert reconcile(rules, {"f": Agreement(None, None)}, GONE, Snapshot("2", {})).ends, "not delivered is no edit"
