@@ -430,3 +430,17 @@ def test_an_accepted_difference_is_no_edit_of_a_deleted_record():
     assert reconcile(rules, agreed, Snapshot("1", {"f": "l"}), GONE).ends
     assert not reconcile(rules, agreed, Snapshot("1", {"f": "r"}), GONE).ends
     assert reconcile(rules, {"f": Agreement(None, None)}, GONE, Snapshot("2", {})).ends, "not delivered is no edit"
+
+
+def test_a_key_is_never_asked_about_an_empty_field_or_one_that_was_not_delivered():
+    rules = policy(Field("f", "g", key=lambda value: value.strip()), strategy=prefer_left)
+    for left, right in ((None, "x"), ("x", None), (ABSENT, "x"), ("x", ABSENT), (ABSENT, ABSENT), (None, ABSENT)):
+        for base in ("b", None, ABSENT):
+            assert decided(base, left, right, rules) is not None
+
+
+def test_a_unit_of_the_left_owner_is_decided_by_the_left_as_a_whole():
+    rules = Policy([Field("a", "g"), Field("b", "g")], [Group("g", unit=True, owner=Owner(Side.LEFT))])
+    base = {"a": Agreement("1", "1"), "b": Agreement("1", "1")}
+    plan = reconcile(rules, base, Snapshot("1", {"a": "left", "b": "1"}), Snapshot("2", {"a": "1", "b": "right"}))
+    assert [(w.side, w.fields) for w in plan.writes] == [(Side.RIGHT, {"a": "left", "b": "1"})]
