@@ -6,9 +6,10 @@ process do over ``/_simulator/records`` and ``/_simulator/switches`` what a pers
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from aiohttp import web
@@ -27,6 +28,29 @@ class EspoServer(SimulatorServer):
     """The running simulator; ``store`` is for a person who works in the CRM."""
 
     store: EspoStore
+    _job: asyncio.Task[None] | None = None
+
+    async def start(self) -> Self:
+        """Listen, and send webhooks at the interval that the switches name."""
+        await SimulatorServer.start(self)
+        self._job = asyncio.create_task(
+            self.store.webhooks.run_every(
+                lambda: float(self.store.switches["webhook.interval_s"]),
+                lambda: int(self.store.switches["webhook.portion"]),
+            )
+        )
+        return self
+
+    async def stop(self) -> None:
+        """Stop listening and sending."""
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
+        await SimulatorServer.stop(self)
+
+    async def send_webhooks(self) -> list[int]:
+        """Run the job now, whatever the interval; how many items each POST had."""
+        return await self.store.webhooks.run(int(self.store.switches["webhook.portion"]))
 
 
 def espocrm_simulator(

@@ -20,8 +20,9 @@ from aiohttp import web
 from bidisync_espo_advo.simulators.espocrm_fields import ENTITY_TYPES, EntityType
 from bidisync_espo_advo.simulators.espocrm_lists import listed
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal
-from bidisync_espo_advo.simulators.espocrm_replies import encoded, fine, refused, too_long
+from bidisync_espo_advo.simulators.espocrm_replies import HTML, encoded, fine, refused, too_long
 from bidisync_espo_advo.simulators.espocrm_store import EspoStore
+from bidisync_espo_advo.simulators.espocrm_system import ALLOWED, Asked, system
 from bidisync_espo_advo.simulators.espocrm_table import Record
 from bidisync_espo_advo.simulators.espocrm_users import SETTINGS, Action, SignIn, User, app_user
 
@@ -30,6 +31,12 @@ MAX_TARGET = 8190 - len("GET  HTTP/1.1")  # Apache's request line
 MAX_BODY = 16 * 1024**2
 MANY, ONE = ("GET", "POST"), ("GET", "DELETE", "PUT", "PATCH")
 SINCE = "2012-01-02 09:00:00"
+MAINTENANCE = Refusal(
+    503,
+    "Application is in maintenance mode.",
+    {"message": "The application currently is in maintenance mode."},
+    {"Content-Type": HTML},
+)
 UNSAFE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]")
 
 
@@ -62,6 +69,8 @@ class EspoApi:
 
     def _answer(self, request: web.Request, raw: bytes) -> web.Response:
         parts = request.path.removeprefix(BASE).split("/")
+        if self.store.switches["database"] == "down":
+            return refused(Refusal(500, headers={"Content-Type": HTML}))
         if request.method == "HEAD" or not all(parts) or len(parts) > 3:
             return refused(Refusal(404, body={"message": "404 Not Found"}))
         allowed = _allowed(parts)
@@ -74,11 +83,17 @@ class EspoApi:
             signed = f"{request.method} /{request.path.removeprefix(BASE)}"
             now = self.store.clock()
             self.sign_in.blocking = self.store.switches["login_block"] == "on"
+            self.sign_in.inactive = frozenset({self.store.switches["inactive_user"]})
             user = self.sign_in.user(request.headers, signed, request.remote or "", now)
+            if self.store.switches["maintenance"] == "on" and not user.is_admin:
+                raise MAINTENANCE
             body = self._dispatch(request, parts, raw, user)
         except Refusal as refusal:
             return refused(refusal)
-        return fine(body, formatdate(now.timestamp(), usegmt=True))
+        response = fine(body, formatdate(now.timestamp(), usegmt=True))
+        if parts == ["Webhook"] and request.method == "POST":
+            response.set_status(201)  # the only create that says so
+        return response
 
     def _dispatch(self, request: web.Request, parts: list[str], raw: bytes, user: User) -> bytes:
         if parts == ["App", "user"]:
@@ -89,6 +104,9 @@ class EspoApi:
             return self._metadata(request.query.get("key", ""))
         if parts == ["User"] and request.method == "GET":
             return encoded({"total": 0, "list": []})
+        if parts[0] in ALLOWED:
+            asked = Asked(request.method, parts, request.query, _parsed(request, raw) if raw else {}, user)
+            return encoded(system(self.store, asked))
         kind = ENTITY_TYPES.get(parts[0])
         if kind is None:
             raise Refusal(404, f"Controller '{UNSAFE.sub('', parts[0][:1].upper() + parts[0][1:])}' does not exist.")
@@ -113,7 +131,7 @@ class EspoApi:
             raise Refusal(404, f"Record {UNSAFE.sub('', id)} does not exist.")
         if level == "own" and not _owns(user, record):
             raise Refusal(403, "No 'read' access.")
-        if record.full_json is None:
+        if record.full_json is None or kind.shows_related:
             record.full_json = encoded(self.store.shown(kind, record))
         if user.role.hidden:
             return encoded(_seen(kind, user, json.loads(record.full_json)))
@@ -150,12 +168,42 @@ class EspoApi:
             except KeyError:
                 raise Refusal(404, "") from None
             return b"true"
+        if name == "follow":
+            raise Refusal(405, body={"message": "405 Method Not Allowed"})
         self._get(kind, id, user)
         if name == "stream":
             return encoded({"total": 0, "list": [], "pinnedList": []})
         if name not in kind.links:
             raise Refusal(404, "Link does not exist.")
-        return encoded({"total": 0, "list": []})
+        if request.method == "GET":
+            return encoded(self._behind(kind, id, name))
+        return encoded(self._relate(request.method, kind, id, name, _parsed(request, raw), user))
+
+    def _behind(self, kind: EntityType, id: str, link: str) -> dict[str, Any]:
+        """The records on the other end of a link."""
+        foreign = ENTITY_TYPES.get(kind.links[link])
+        if foreign is None:
+            return {"total": 0, "list": []}
+        table = self.store.table(foreign)
+        if link in kind.relations:
+            ids = self.store.related.of((kind.name, id), foreign.name) or self.store.pointing_at(kind, id, foreign)
+        else:
+            one = self.store.table(kind).records[id].row[f"{link}Id"]
+            ids = [] if one is None else [one]
+        rows = [self.store.shown_in_list(foreign, table.records[other]) for other in ids if other in table.records]
+        return {"total": len(rows), "list": rows}
+
+    def _relate(self, method: str, kind: EntityType, id: str, link: str, body: dict[str, Any], user: User) -> bool:
+        """Put records together or apart; no id, no change."""
+        self._own(kind, id, user, "edit")
+        foreign = kind.relations.get(link, "")
+        wanted = body.get("ids") or ([body["id"]] if body.get("id") else [])
+        for other in wanted:
+            if not self.store.exists(foreign, str(other)):
+                raise Refusal(404, "")
+            act = self.store.related.part if method == "DELETE" else self.store.related.relate
+            act((kind.name, id), (foreign, str(other)))
+        return bool(wanted)
 
     def _metadata(self, key: str) -> bytes:
         occ = {"optimisticConcurrencyControl": True}
@@ -187,10 +235,12 @@ class EspoApi:
 
 
 def _allowed(parts: list[str]) -> tuple[str, ...]:
+    if parts[0] in ALLOWED and len(parts) < 3:
+        return ALLOWED[parts[0]][len(parts) - 1]
     if parts[0] in ("App", "Settings", "Metadata", "User"):
         return ("GET",)
     if len(parts) == 3:
-        return ("POST",) if parts[1] == "action" else ("GET",)
+        return ("POST",) if parts[1] == "action" else ("GET", "POST", "DELETE", "PUT")
     return MANY if len(parts) == 1 else ONE
 
 

@@ -45,7 +45,7 @@ class Field:
     def definition(self) -> dict[str, Any]:
         """What the metadata says about it."""
         told: dict[str, Any] = {"type": self.kind}
-        if self.max_length is not None:
+        if self.max_length is not None and self.kind != "url":
             told["maxLength"] = self.max_length
         if self.options:
             told["options"] = list(self.options)
@@ -74,6 +74,7 @@ class EntityType:
     template: Literal["Person", "Company", "Base"]
     fields: tuple[Field, ...]
     relations: Mapping[str, str] = attrs.Factory(dict)  # many-to-many: link -> entity type
+    shows_related: bool = False  # a GET has the ids behind its relations
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -226,5 +227,6 @@ AKTE = EntityType(
         Field("aktenzeichen", max_length=100, required=True, custom=True),
     ),
     relations={"beteiligte": "CBeteiligte"},
+    shows_related=True,
 )
 ENTITY_TYPES: Mapping[str, EntityType] = {kind.name: kind for kind in (BETEILIGTE, FIRMA, AKTE)}

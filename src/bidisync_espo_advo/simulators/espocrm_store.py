@@ -18,11 +18,13 @@ import attrs
 from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, ENTITY_TYPES, EntityType
 from bidisync_espo_advo.simulators.espocrm_people import values_of
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal, cannot_relate
+from bidisync_espo_advo.simulators.espocrm_related import Deletion, Related
 from bidisync_espo_advo.simulators.espocrm_shared import SharedRows
 from bidisync_espo_advo.simulators.espocrm_switches import EspoSwitches
 from bidisync_espo_advo.simulators.espocrm_table import Record, Table
 from bidisync_espo_advo.simulators.espocrm_users import User, users_of
 from bidisync_espo_advo.simulators.espocrm_values import SECONDS, Accepted, accepted
+from bidisync_espo_advo.simulators.espocrm_webhooks import Webhooks
 from bidisync_espo_advo.simulators.people import SyntheticParty
 
 Clock = Callable[[], datetime]
@@ -42,12 +44,16 @@ class EspoStore:
     switches: EspoSwitches = attrs.Factory(EspoSwitches)
     clock: Clock = utc_now
     users: Mapping[str, User] = attrs.field(init=False, repr=False)
+    webhooks: Webhooks = attrs.field(init=False, repr=False)
+    related: Related = attrs.Factory(Related)
+    deletions: list[Deletion] = attrs.Factory(list)
     _tables: dict[str, Table] = attrs.field(init=False, repr=False)
     _shared: SharedRows = attrs.Factory(SharedRows)
     _rng: random.Random = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.users = users_of(self.seed)
+        self.webhooks = Webhooks(self.seed, lambda: self.clock())
         self._tables = {name: Table(kind) for name, kind in ENTITY_TYPES.items()}
         self._rng = random.Random(f"espocrm/{self.seed}")
 
@@ -104,6 +110,12 @@ class EspoStore:
         table = self._tables.get(entity_type)
         return table is not None and id in table.records and not table.records[id].deleted
 
+    def pointing_at(self, kind: EntityType, id: str, foreign: EntityType) -> list[str]:
+        """The records of another type that point at this one."""
+        places = [f"{field.name}Id" for field in foreign.fields if field.kind == "link" and field.foreign == kind.name]
+        live = self.table(foreign).all_live()
+        return [record.id for record in live if any(record.row[place] == id for place in places)]
+
     def shown(self, kind: EntityType, record: Record) -> dict[str, Any]:
         """Every attribute of one record, as a GET shows it."""
         full = self.shown_in_list(kind, record)
@@ -111,6 +123,11 @@ class EspoStore:
         for name in kind.shared:
             full[f"{name}Data"] = self._shared.shown(name, record.keys.get(name, ()))
         full |= {"teamsIds": [], "teamsNames": {}}
+        for link, foreign in kind.relations.items():
+            if kind.shows_related:
+                ids = self.related.of((kind.name, record.id), foreign)
+                rows = self._tables[foreign].records
+                full |= {f"{link}Ids": ids, f"{link}Names": {id: rows[id].row["name"] for id in ids}}
         return full | {"versionNumber": version} if self.counts_versions(kind) else full
 
     def shown_in_list(self, kind: EntityType, record: Record) -> dict[str, Any]:
@@ -132,7 +149,9 @@ class EspoStore:
             if twins:
                 raise Refusal(409, "duplicate", [self.shown_in_list(kind, twin) for twin in twins])
         record = self._insert(kind, taken.values, by, self.clock())
-        return self._created(kind, record, taken)
+        reply = self._created(kind, record, taken)
+        self.webhooks.happened(kind.name, "create", _news_of_create(reply), by, record.row["name"])
+        return reply
 
     def change(
         self, kind: EntityType, id: str, given: Mapping[str, Any], by: User, *, version: int | None = None
@@ -152,12 +171,20 @@ class EspoStore:
         self._check_links(kind, taken)
         table.leave(record)
         self._write(kind, record, taken.values)
+        modifier = record.row["modifiedById"]
         if taken.changed:
             record.row |= {"modifiedAt": self._now(), "modifiedById": by.id, "modifiedByName": by.full_name}
         if self.counts_versions(kind):
             record.row["versionNumber"] = (known or 0) + 1
         table.enter(record)
-        return self._changed(kind, record, before, taken)
+        reply = self._changed(kind, record, before, taken)
+        if taken.changed:
+            now = self.shown(kind, record)
+            news = {name: now[name] for name in now if now[name] != before[name] and name not in _NO_NEWS}
+            if modifier != by.id:
+                news |= {"modifiedById": by.id, "modifiedByName": by.full_name}
+            self.webhooks.happened(kind.name, "update", {**news, "id": id}, by, record.row["name"])
+        return reply
 
     def remove(self, kind: EntityType, id: str, by: User) -> None:
         """Mark the record deleted; ``KeyError`` if there is none."""
@@ -167,6 +194,8 @@ class EspoStore:
         record.row |= {"deleted": True, "modifiedAt": self._now()}
         record.row |= {"modifiedById": by.id, "modifiedByName": by.full_name}
         record.forget_json()
+        self.deletions.append(Deletion(kind.name, id, record.row["name"], by, self._now()))
+        self.webhooks.happened(kind.name, "delete", {"id": id}, by)
 
     def restore(self, kind: EntityType, id: str) -> None:
         """Undo the deletion, and nothing else; ``KeyError`` if there was none."""
@@ -266,6 +295,8 @@ class EspoStore:
         if "firstName" in taken.values:
             told.add("name")
         told |= {f"{name}Converted" for name in kind.amounts if taken.values.get(name) is not None}
+        if kind.shows_related:
+            told |= {f"{link}{part}" for link in kind.relations for part in ("Ids", "Names")}
         told.add("versionNumber")
         reply = {name: value for name, value in full.items() if name in told}
         reply |= {name: value for name, value in taken.echo.items() if not name.endswith("Data")}
@@ -276,6 +307,18 @@ class EspoStore:
         now = self.shown(kind, record)
         stale = {f"{name}{part}" for name in kind.shared for part in ("Data", "IsOptedOut", "IsInvalid")}
         return {name: before[name] if name in stale else now[name] for name in now} | taken.echo
+
+
+_NO_NEWS = frozenset({"modifiedAt", "modifiedById", "modifiedByName", "versionNumber", "teamsIds", "teamsNames"})
+
+
+def _news_of_create(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """What a webhook tells of a new record: what is set, without names of others and without rows."""
+    return {
+        name: value
+        for name, value in reply.items()
+        if value is not None and not name.endswith(("ByName", "Data", "teamsIds", "teamsNames"))
+    }
 
 
 @contextmanager

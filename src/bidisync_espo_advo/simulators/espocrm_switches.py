@@ -13,8 +13,13 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "occ": ("off", "on"),  # optimistic concurrency control of the entity type
     "login_block": ("on", "off"),  # more than 10 failed logins in 60 s block the address
     "latency_ms": ("0", "20", "200"),
+    "webhook.interval_s": ("120", "1"),  # how often the job runs that sends webhooks
+    "webhook.portion": ("20", "50"),  # how many changes it takes up at once
+    "inactive_user": ("", "sync", "sync2", "synchmac", "syncro", "synclim", "syncfld"),  # one who may not sign in
+    "maintenance": ("off", "on"),  # only the administrator gets in
+    "database": ("up", "down"),  # the server's own database can't be reached
 }
-WHOLE_NUMBERS = frozenset({"latency_ms"})
+WHOLE_NUMBERS = frozenset({"latency_ms", "webhook.interval_s", "webhook.portion"})
 
 
 def _known(_instance: object, _attribute: object, chosen: Mapping[str, str]) -> None:

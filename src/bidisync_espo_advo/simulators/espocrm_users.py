@@ -34,6 +34,7 @@ class Role:
     edit: Level = "all"
     delete: Level = "all"
     scopes: tuple[str, ...] = ("CBeteiligte", "CFirma", "CAkte")
+    webhooks: bool = True
     hidden: frozenset[str] = frozenset()  # neither seen nor written
     locked: frozenset[str] = frozenset()  # seen, not written
 
@@ -47,7 +48,7 @@ class Role:
 
 
 FULL = Role()
-READ_ONLY = Role(create=False, edit="no", delete="no", scopes=("CBeteiligte",))
+READ_ONLY = Role(create=False, edit="no", delete="no", scopes=("CBeteiligte",), webhooks=False)
 LIMITED = Role(
     read="own",
     edit="own",
@@ -115,6 +116,7 @@ class SignIn:
 
     users: Mapping[str, User]
     blocking: bool = True
+    inactive: frozenset[str] = frozenset()  # names of users who may not sign in any more
     _by_key: dict[str, User] = attrs.field(factory=dict, repr=False)
     _failures: dict[str, deque[datetime]] = attrs.field(factory=dict, repr=False)
 
@@ -135,7 +137,7 @@ class SignIn:
         if header is None:
             raise Refusal(401, headers={"WWW-Authenticate": 'Basic realm=""'})
         user = self._proven(header, headers[header], signed)
-        if user is None:
+        if user is None or user.name in self.inactive:
             failures.append(now)
             raise Refusal(401)
         return user
