@@ -122,7 +122,7 @@ class Creation:
         intent = link.open_intent
         other = intent.side
         link = attrs.evolve(
-            link.with_id(other, created.id), intent=None, base=self._base_of(intent.payload), settled=False
+            link.with_id(other, created.id), intent=None, base=self._base_of(intent.payload, other), settled=False
         )
         if notes is not None:
             link = link.with_shown(other, notes)
@@ -136,11 +136,15 @@ class Creation:
         await self.index.learn(other, [now])
         return link
 
-    def _base_of(self, payload: Mapping[str, Value]) -> dict[str, Agreement]:
-        """What both sides agree on once a record was made from this payload."""
+    def _base_of(self, payload: Mapping[str, Value], made_on: Side) -> dict[str, Agreement]:
+        """What both sides agree on once a record was made from this payload.
+
+        Nothing yet about fields that the new record could not take: a person is told of those.
+        """
         return {
             field.name: Agreement(payload.get(field.name), payload.get(field.name))
             for field in self.parts.policy.fields
+            if made_on not in field.read_only
         }
 
     def _checked(self, link: Link, payload: Mapping[str, Value], now: Snapshot, other: Side) -> Link:
@@ -196,7 +200,7 @@ class Creation:
             bound = attrs.evolve(
                 link.with_id(intent.side, found[0].id),
                 intent=None,
-                base=self._base_of(intent.payload),
+                base=self._base_of(intent.payload, intent.side),
                 settled=False,
                 attempts=Attempts(),
             )

@@ -299,9 +299,13 @@ class Engine:
             name in link.base and link.base[name].on(side.other) != value and not _reviewed(link, name)
             for name, value in fields.fields.items()
         )
-        settled = settled and not mine.unreadable
+        untold = any(mine.fields.get(name) not in (None, ABSENT) for name in self._never_agreed(link))
+        settled = settled and not mine.unreadable and not untold
         shown = await show(self.parts, attrs.evolve(link, settled=settled), {side: mine}, lease)
         return shown if shown == link else await self.parts.store.save(shown)
+
+    def _never_agreed(self, link: Link) -> list[str]:
+        return [field.name for field in self.parts.policy.fields if field.name not in link.base]
 
     async def _over(self, link: Link) -> Link:
         """A record that vanished before it had a counterpart leaves nothing to do."""

@@ -202,7 +202,7 @@ class Link:
             return LinkState.BLOCKED
         if ReviewKind.HELD in kinds:
             return LinkState.HELD
-        if ReviewKind.READ_ONLY in kinds:
+        if ReviewKind.READ_ONLY in kinds or ReviewKind.DRIFT in kinds:
             return LinkState.REVIEW
         if self.intent is not None and self.intent.verb is Verb.CREATE:
             return LinkState.CREATING

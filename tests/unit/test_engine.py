@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from pairs import Pair
+from pairs import Pair, fold
 
-from bidisync import ABSENT, LinkState, OnDelete, Ref, Row, Side, Snapshot
+from bidisync import (
+    ABSENT,
+    Drift,
+    Engine,
+    Field,
+    Group,
+    Identity,
+    LinkState,
+    Merge,
+    OnDelete,
+    Owner,
+    Policy,
+    Ref,
+    Row,
+    Side,
+    Snapshot,
+    Sweep,
+    prefer_left,
+)
+from bidisync.detectors import ByContent
 from bidisync.errors import Rejected, Unavailable, Unconfirmed
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
@@ -426,3 +445,65 @@ async def test_a_failed_record_waits_for_its_time_and_a_change_brings_it_back_at
     pair.clock.advance(3600)
     await pair.sweep()
     assert pair.right.values("r1")["x"] == "2"
+
+
+async def test_a_field_that_a_new_record_could_not_take_is_told_once_and_then_quiet():
+    policy = Policy(
+        [
+            Field("name", "g", required=True, key=fold),
+            Field("x", "g", read_only=frozenset({Side.RIGHT})),
+            Field("born", "g"),
+        ],
+        [Group("g", strategy=prefer_left)],
+    )
+    pair = Pair(policy=policy)
+    pair.left.add(name="Ada", x="only here", y=None, born="b")
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.REVIEW: 1}
+    assert "x" not in pair.right.values("r1")
+    before = pair.writes()
+    await pair.sweep(everything=True)
+    assert pair.writes() == before
+    pair.right.edit("r1", x="there too")
+    await pair.sweep()
+    assert pair.left.values("l1")["x"] == "there too"
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_drift_that_is_reported_waits_for_a_person():
+    policy = Policy(
+        [Field("name", "g", required=True, key=fold), Field("x", "h"), Field("born", "g")],
+        [Group("g"), Group("h", owner=Owner(Side.LEFT, Drift.REPORT))],
+    )
+    pair = Pair(policy=policy)
+    pair.left.add(name="Ada", x="1", y=None, born="b")
+    await pair.sweep(everything=True)
+    pair.right.edit("r1", x="2")
+    await pair.sweep()
+    assert pair.tally.states() == {LinkState.REVIEW: 1}
+    assert (pair.left.values("l1")["x"], pair.right.values("r1")["x"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("strategy", [prefer_left, Merge()])
+async def test_a_default_that_the_new_record_got_comes_back_once(strategy):
+    from bidisync.mapping import FieldMap, FieldMapper, Mapped
+
+    pair = Pair(policy=Policy([Field(n, "g") for n in ("name", "x", "born")], [Group("g", strategy=strategy)]))
+    names = (FieldMap("name", "name"), FieldMap("x", "x", default="D"), FieldMap("born", "born"))
+    engine = await pair.engine()
+    parts = attrs.evolve(
+        engine.parts, identity=Identity(), right=Mapped(pair.right, FieldMapper(names)), detector=by_content(pair)
+    )
+    engine = await Engine.open(parts)
+    pair.left.add(name="Ada", x=None)
+    sweep = Sweep(engine)
+    await sweep.run(everything=True)
+    await sweep.run(everything=True)
+    assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "D"
+    before = pair.writes()
+    await sweep.run(everything=True)
+    assert pair.writes() == before
+
+
+def by_content(pair: Pair) -> ByContent:
+    return ByContent.of(pair.policy)
