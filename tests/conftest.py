@@ -15,7 +15,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "night",
-    max_examples=int(os.environ.get("BIDISYNC_NIGHT_EXAMPLES", "15000")),
+    max_examples=int(os.environ.get("BIDISYNC_NIGHT_EXAMPLES", "8000")),
     deadline=None,
     verbosity=Verbosity.normal,
 )

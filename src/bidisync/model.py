@@ -373,10 +373,14 @@ class Capabilities:
 
 @attrs.frozen
 class Created:
-    """A create that the remote confirmed: the new id, and the record if the reply proves it."""
+    """A create that the remote confirmed: the new id, and the record if the reply proves it.
+
+    ``version`` is the token in the reply, which may be there although the values are not.
+    """
 
     id: str
     snapshot: Snapshot | None = None
+    version: str | None = None
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from bidisync.protocols import Clock
 from bidisync.state import Intent
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
 from bidisync_espo_advo.connections import AdvowareConfig
+from bidisync_espo_advo.profile import AdvowareProfile
 from bidisync_espo_advo.transport import Request, Response
 
 RESOURCE = "Beteiligte"
@@ -29,17 +30,24 @@ CLOCK_CHANGE_S = 2 * 3600.0
 
 @attrs.define
 class AdvowareReplica:
-    """The parties of one firm, in Advoware's own fields. It guarantees nothing about versions."""
+    """The parties of one firm, in Advoware's own fields. What it guarantees stands in its profile."""
 
     config: AdvowareConfig
     session: AdvowareSession
     clock: Clock
+    profile: AdvowareProfile = AdvowareProfile()
+    names: tuple[str, ...] = ()  # mapped fields: absent ones are empty, where the profile says so
     _highest: int = attrs.field(default=0, init=False)
 
     @property
     def capabilities(self) -> Capabilities:
         """The weakest, as long as nothing better was measured."""
-        return Capabilities(finds_created=True, row_is_complete=True)
+        return Capabilities(
+            conditional_write=self.profile.conditional_write,
+            finds_created=True,
+            row_is_complete=True,
+            row_can_be_written=False,
+        )
 
     @property
     def newest(self) -> str | None:
@@ -88,7 +96,12 @@ class AdvowareReplica:
             raise Unconfirmed("advoware took a create without naming the new party's number")
         self._highest = max(self._highest, int(id))
         proven = party is not None and VERSION in party and all(party.get(n) == v for n, v in fields.items())
-        return Created(id, self._snapshot(party) if proven and party is not None else None)
+        version = None if party is None else party.get(VERSION)
+        return Created(
+            id,
+            self._snapshot(party) if proven and party is not None else None,
+            version if isinstance(version, str) else None,
+        )
 
     async def update(
         self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
@@ -157,9 +170,12 @@ class AdvowareReplica:
     def _snapshot(self, party: Mapping[str, object]) -> Snapshot:
         id, version = _number(party) or "", party.get(VERSION)
         self._highest = max(self._highest, int(id or 0))
+        fields: dict[str, Seen] = {name: _value(value) for name, value in party.items()}
+        if self.profile.empty_as == "absent":
+            fields = {**dict.fromkeys(self.names), **fields}
         return Snapshot(
             id,
-            {name: _value(value) for name, value in party.items()},
+            fields,
             version=version if isinstance(version, str) and version else None,
             modified_at=self._time(party.get(CHANGED)),
             seen_at=self.clock.now(),
@@ -171,7 +187,7 @@ class AdvowareReplica:
         if not isinstance(text, str) or text.startswith("0001-"):
             return None
         try:
-            return local_seconds(text, self.config.timezone).at
+            return local_seconds(text, "UTC" if self.profile.changed_at == "utc" else self.config.timezone).at
         except ValueError:
             return None
 

@@ -9,7 +9,7 @@ import aiohttp
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
-from bidisync.detectors import ByContent
+from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
 from bidisync.locks.local import LocalLocks
@@ -17,9 +17,19 @@ from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
-from bidisync.protocols import Chance, Clock, ConflictStrategy, LockProvider, Observer, Replica, StateStore
+from bidisync.protocols import (
+    Chance,
+    ChangeDetector,
+    Clock,
+    ConflictStrategy,
+    LockProvider,
+    Observer,
+    Replica,
+    StateStore,
+)
 from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
+from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
@@ -28,6 +38,7 @@ from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import hold_deletes, party_policy
+from bidisync_espo_advo.profile import AdvowareProfile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
@@ -61,7 +72,13 @@ class Remotes:
         sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
         return cls(
             EspoReplica(settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY)),
-            AdvowareReplica(settings.advoware, sign_in, clock),
+            AdvowareReplica(
+                settings.advoware,
+                sign_in,
+                clock,
+                load_profile(settings.advoware.profile),
+                tuple(field.advoware for field in PARTY),
+            ),
             wires,
         )
 
@@ -169,7 +186,7 @@ async def open_sync(
             store=store,
             locks=locks,
             identity=PARTY_IDENTITY,
-            detector=ByContent.of(policy),  # nobody has certified that Advoware's rowId moves with every change
+            detector=_detector(policy, remotes.advoware.profile),
             guard=hold_deletes,
             clock=clock,
             chance=chance,
@@ -181,6 +198,12 @@ async def open_sync(
         engine = await Engine.open(parts)
         patience = settings.lock.lease_s + _limits(settings).request_timeout_s + settings.sync.search_lag_s
         yield PartySync(engine, remotes, Sweep(engine, patience_s=patience + 5.0))
+
+
+def _detector(policy: Policy, profile: AdvowareProfile) -> ChangeDetector:
+    """Values decide; an equal token spares the comparison where it is certified to prove something."""
+    content = ByContent.of(policy)
+    return first_that_knows(by_version, content) if profile.version_proves_rest else content
 
 
 def _limits(settings: Settings) -> Limits:

@@ -164,6 +164,27 @@ def check(options: Options) -> int:
 
 
 @group.command()
+@click.argument("system", type=click.Choice(["espocrm", "advoware"]))
+@click.option("--sandbox-record", "record", metavar="ID", help="Measure on this record; else on one that is made.")
+@click.option("--yes", is_flag=True, help="Do not ask before writing.")
+@_global
+@click.pass_obj
+def certify(options: Options, system: str, record: str | None, yes: bool) -> int:
+    """Measure on one record what a system guarantees, and write the profile that the sync then uses.
+
+    Writes to that record, and writes back what it held. Nobody should work on it meanwhile.
+    """
+    from bidisync_espo_advo.certifying import certify_command
+    from bidisync_espo_advo.report import Report
+
+    settings = options.settings().require_remotes()
+    if not yes:
+        what = f"record {record}" if record else "a new record, which stays there"
+        click.confirm(f"Write to {system}, to {what}?", abort=True, err=True)
+    return asyncio.run(certify_command(settings, system=system, record=record, report=Report(options.as_json)))
+
+
+@group.command()
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")

@@ -351,7 +351,10 @@ async def _advoware(remotes: Remotes) -> str:
     parties = 0
     async for page in remotes.advoware.list():
         parties += len(page.snapshots)
-    return f"signed in as {name}, {parties} parties can be read; nothing is known to refuse stale writes"
+    profile = remotes.advoware.profile
+    known = f"certified {profile.measured_at} UTC" if profile.measured_at else "not certified, the weakest is assumed"
+    guarantees = "; ".join(f"{what}: {how}" for what, how in profile.guarantees())
+    return f"signed in as {name}, {parties} parties can be read; {known}; {guarantees}"
 
 
 async def _state(settings: Settings) -> str:

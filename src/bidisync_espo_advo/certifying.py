@@ -1,0 +1,87 @@
+"""What ``certify`` does: a measurement printed, and written where the sync finds it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import attrs
+
+from bidisync.clock import SystemChance, SystemClock
+from bidisync.errors import Rejected, Stale
+from bidisync.model import Conditional, Snapshot
+from bidisync_espo_advo.app import Remotes
+from bidisync_espo_advo.certify import Measurement
+from bidisync_espo_advo.espocrm import EspoReplica
+from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, save_profile
+from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.settings import Settings
+
+
+async def certify_command(settings: Settings, *, system: str, record: str | None, report: Report) -> int:
+    """Measure one system, print what was found and what follows, and write its profile."""
+    clock, chance = SystemClock(), SystemChance()
+    remotes = Remotes.of(settings, clock, chance)
+    profile: AdvowareProfile | EspoProfile
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(remotes.close)
+        if system == "advoware":
+            await remotes.advoware.who_am_i()
+            bare = attrs.evolve(remotes.advoware, profile=AdvowareProfile())
+            measurement = Measurement(bare, clock, chance, settings.advoware.timezone, said=report.note)
+            id, profile = await measurement.run(record)
+        else:
+            await remotes.espocrm.who_am_i()
+            id, profile = await _espocrm(remotes.espocrm, record, chance)
+    file = Path(getattr(settings, system).profile or f"{system}.profile.json")
+    save_profile(file, profile)
+    facts = [(name, _told(value)) for name, value in attrs.asdict(profile).items() if name != "format"]
+    document = {
+        "record": id,
+        "file": str(file),
+        "profile": dict(facts),
+        "guarantees": dict(profile.guarantees()),
+    }
+    report.show(f"Measured on record {id}", facts, document)
+    if not report.as_json:
+        report.show("What follows", profile.guarantees(), {})
+        report.say(f'written to {file}; the sync uses it with {system}.profile = "{file}"')
+    return 0
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Conditional):
+        return value.value
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+
+
+async def _espocrm(replica: EspoReplica, record: str | None, chance: SystemChance) -> tuple[str, EspoProfile]:
+    """Whether there are version numbers, and whether an outdated one is refused."""
+    if record is None:
+        made = await replica.create(
+            {"lastName": f"Zz Pruefsatz {chance.token()[:8]}", "firstName": "Bidisync"}, despite_duplicates=True
+        )
+        record = made.id
+    before = await replica.get(record)
+    if before.gone:
+        raise Rejected(f"there is no record {record} in espocrm")
+    try:
+        return record, await _versions(replica, before)
+    finally:
+        await replica.update(attrs.evolve(await replica.get(record), version=None), {"zusatz": before.fields["zusatz"]})  # type: ignore[dict-item]
+
+
+async def _versions(replica: EspoReplica, before: Snapshot) -> EspoProfile:
+    if before.version is None:
+        return EspoProfile(has_versions=False)
+    await replica.update(before, {"zusatz": "Probe A"})
+    same = await replica.get(before.id)
+    await replica.update(same, {"zusatz": "Probe A"})
+    again = await replica.get(before.id)
+    try:
+        await replica.update(before, {"zusatz": "Probe B"})
+    except Stale:
+        refused = True
+    else:
+        refused = False
+    return EspoProfile(has_versions=True, refuses_outdated=refused, moves_on_noop=again.version != same.version)
