@@ -38,6 +38,7 @@ class AdvowareReplica:
     profile: AdvowareProfile = AdvowareProfile()
     names: tuple[str, ...] = ()  # mapped fields: absent ones are empty, where the profile says so
     _highest: int = attrs.field(default=0, init=False)
+    _pascal: bool = attrs.field(default=False, init=False)  # names begin with a capital
 
     @property
     def capabilities(self) -> Capabilities:
@@ -56,13 +57,13 @@ class AdvowareReplica:
 
     async def get(self, id: str) -> Snapshot:
         """The party now; gone if Advoware says so by number."""
-        response = await self.session.request("GET", f"{RESOURCE}/{id}")
+        response = await self.session.request("GET", f"{RESOURCE}/{id}", usable=_about_a_party)
         if response.status == 404:
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
-        party = _one(self._document(response, "GET"))
+        party = self._one(self._document(response, "GET"))
         if party is None:
             raise self.session.wire.unreadable(Request("GET", ""))
-        if _number(party) != id:
+        if _number(_camel(party)) != id:
             raise Rejected("advoware answered with another party than the one asked for: it may have been merged")
         return self._snapshot(party)
 
@@ -73,23 +74,24 @@ class AdvowareReplica:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """All parties; Advoware knows no filter for changes."""
         asked_at = self.clock.now()
-        response = await self.session.request("GET", RESOURCE)
+        response = await self.session.request("GET", RESOURCE, usable=_a_list)
         rows = _rows(self._document(response, "GET"))
         if rows is None:
             raise self.session.wire.unreadable(Request("GET", ""))
         for start in range(0, len(rows), PAGE):
-            page = [row for row in rows[start : start + PAGE] if _number(row) is not None]
+            page = [row for row in rows[start : start + PAGE] if _number(_camel(row)) is not None]
             yield Page(tuple(attrs.evolve(self._snapshot(row), row=True, seen_at=asked_at) for row in page))
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Make a party; its number comes with the reply, whatever shape that has."""
-        response = await self.session.request("POST", RESOURCE, dict(fields))
+        response = await self.session.request("POST", RESOURCE, {self._spelled(n): v for n, v in fields.items()})
         if response.status not in (200, 201):
             self._refused(response, "POST")
         document = self._readable(response)
-        party = _one(document)
+        native = self._one(document)
+        party = None if native is None else _camel(native)
         id = _number(party) if party is not None else _bare_number(document)
         id = id or _located(response)
         if id is None:
@@ -99,7 +101,7 @@ class AdvowareReplica:
         version = None if party is None else party.get(VERSION)
         return Created(
             id,
-            self._snapshot(party) if proven and party is not None else None,
+            self._snapshot(native) if proven and native is not None else None,
             version if isinstance(version, str) else None,
         )
 
@@ -109,16 +111,22 @@ class AdvowareReplica:
         """Replace the party by what was read, with the changes in it."""
         if seen.row or not isinstance(seen.native, dict):
             raise ValueError("a party is only written over a read by its number")
-        response = await self.session.request("PUT", f"{RESOURCE}/{seen.id}", {**seen.native, **changes})
+        body = {**seen.native, **{self._spelled(name): value for name, value in changes.items()}}
+        response = await self.session.request("PUT", f"{RESOURCE}/{seen.id}", body)
         if response.status in (404, 409, 423):
             raise Stale("the party was changed or is open in advoware")
         if response.status not in (200, 201, 204):
             self._refused(response, "PUT")
-        party = _one(self._readable(response))
-        if party is None or _number(party) != seen.id or party.get(VERSION) in (None, seen.version):
+        if not _about_a_party(response):
+            raise Unconfirmed("advoware answered a PUT with something else than a party: the write may have happened")
+        native = self._one(self._readable(response))
+        if native is None:
+            return None
+        party = _camel(native)
+        if _number(party) != seen.id or party.get(VERSION) in (None, seen.version):
             return None
         proven = all(party.get(name) == value for name, value in changes.items())
-        return self._snapshot(party) if proven else None
+        return self._snapshot(native) if proven else None
 
     async def delete(self, seen: Snapshot) -> None:
         """Always refused: Advoware deletes nothing through its API."""
@@ -167,7 +175,20 @@ class AdvowareReplica:
             raise Unauthorized("advoware does not let this user do that: check its rights", system=SYSTEM)
         raise Unavailable(f"advoware answered {response.status} to a {method}", system=SYSTEM)
 
-    def _snapshot(self, party: Mapping[str, object]) -> Snapshot:
+    def _one(self, document: object) -> dict[str, object] | None:
+        """A party that comes as an object, or as a list of one; how it spells its fields is remembered."""
+        native = _one(document)
+        if native is not None:
+            self._pascal = KEY not in native
+        return native
+
+    def _spelled(self, name: str) -> str:
+        """A field's name as this Advoware spells it."""
+        return name[:1].upper() + name[1:] if self._pascal else name
+
+    def _snapshot(self, native: Mapping[str, object]) -> Snapshot:
+        party = _camel(native)
+        self._pascal = KEY not in native
         id, version = _number(party) or "", party.get(VERSION)
         self._highest = max(self._highest, int(id or 0))
         fields: dict[str, Seen] = {name: _value(value) for name, value in party.items()}
@@ -179,7 +200,7 @@ class AdvowareReplica:
             version=version if isinstance(version, str) and version else None,
             modified_at=self._time(party.get(CHANGED)),
             seen_at=self.clock.now(),
-            native=dict(party),
+            native=dict(native),
         )
 
     def _time(self, text: object) -> float | None:
@@ -201,13 +222,39 @@ def _one(document: object) -> dict[str, object] | None:
     """A party that comes as an object, or as a list of one."""
     if isinstance(document, list):
         document = document[0] if len(document) == 1 else None
-    return cast(dict[str, object], document) if isinstance(document, dict) and _number(document) else None
+    return cast(dict[str, object], document) if isinstance(document, dict) and _number(_camel(document)) else None
+
+
+def _camel(native: Mapping[str, object]) -> dict[str, object]:
+    """The same party with names that begin with a small letter, as the mapping has them."""
+    return {name[:1].lower() + name[1:]: value for name, value in native.items()}
+
+
+def _about_a_party(response: Response) -> bool:
+    """Whether a reply is one about parties at all: not an error page, nor an error in a reply of success."""
+    if not response.body.strip():
+        return True
+    try:
+        document = response.json()
+    except ValueError:
+        return False
+    if isinstance(document, dict):
+        return bool({KEY, VERSION} & set(_camel(document)))
+    return isinstance(document, list | int) and not isinstance(document, bool)
+
+
+def _a_list(response: Response) -> bool:
+    try:
+        return _rows(response.json()) is not None
+    except ValueError:
+        return False
 
 
 def _rows(document: object) -> list[dict[str, object]] | None:
     """The rows of a list in any of its shapes."""
     if isinstance(document, dict):
-        document = document.get("data", document.get("value"))
+        small = _camel(document)
+        document = small.get("data", small.get("value"))
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         return None
     return document

@@ -18,7 +18,7 @@ from bidisync.clock import utc_seconds
 from bidisync.errors import Misconfigured, Unauthorized, Unavailable
 from bidisync.protocols import Chance, Clock
 from bidisync_espo_advo.connections import AdvowareConfig
-from bidisync_espo_advo.transport import Request, Response, Wire
+from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
 
 SYSTEM = "advoware"
 DEFAULT_LIFE_S = 55 * 60.0
@@ -57,7 +57,13 @@ class AdvowareSession:
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
     async def request(
-        self, method: str, path: str, body: object = None, query: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: dict[str, str] | None = None,
+        *,
+        usable: Usable = anything,
     ) -> Response:
         """The response to a signed-in request; one refused token is refreshed and the request repeated.
 
@@ -73,7 +79,7 @@ class AdvowareSession:
                 headers["Content-Type"] = "application/json"
                 data = json.dumps(body, ensure_ascii=False).encode()
             url = f"{addresses.api}{self.config.path.strip('/')}/{path}"
-            response = await self.wire.send(Request(method, url, headers, query or {}, data))
+            response = await self.wire.send(Request(method, url, headers, query or {}, data), usable)
             if response.status != 401:
                 return response
             refused = token

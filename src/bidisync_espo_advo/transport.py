@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
@@ -148,6 +148,15 @@ def _again(error: Exception) -> bool | float:
     return error.after if error.after is not None else True
 
 
+Usable = Callable[[Response], bool]
+"""Whether a reply with success in its status has the body that it should have."""
+
+
+def anything(response: Response) -> bool:
+    """Whatever it is."""
+    return True
+
+
 @attrs.define
 class Wire:
     """One system's requests: limits, counts, retries of reads, and errors in our words."""
@@ -168,11 +177,12 @@ class Wire:
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, usable: Usable = anything) -> Response:
         """The response, whatever its status, unless it says that the system is out of order.
 
-        A read is repeated while the system is out of order. Raises ``Unavailable``,
-        ``Unconfirmed`` (writes), ``RateLimited``.
+        A read is repeated while the system is out of order, or answers with success and
+        something that is not ``usable``. Raises ``Unavailable``, ``Unconfirmed`` (writes),
+        ``RateLimited``.
         """
         if request.writes:
             try:
@@ -184,7 +194,10 @@ class Wire:
                 on=_again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    return await self._once(request)
+                    response = await self._once(request)
+                    if response.status == 200 and not usable(response):
+                        raise _TryAgain(self.unreadable(request))
+                    return response
         except _TryAgain as error:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
