@@ -158,8 +158,8 @@ class AdvowareReplica:
             self._refused(response, method)
         try:
             return response.json()
-        except ValueError as error:
-            raise self.session.wire.unreadable(Request(method, "")) from error
+        except ValueError:
+            raise self.session.wire.unreadable(Request(method, "")) from None  # its message may hold what was read
 
     def _readable(self, response: Response) -> object:
         """The reply to a write as JSON, or nothing: then it proves nothing."""

@@ -120,7 +120,7 @@ class EspoReplica:
         headers = {"X-Skip-Duplicate-Check": "true"} if despite_duplicates else {}
         response = await self._send("POST", self.config.entity_type, attributes, headers)
         if response.status == 409:
-            rows = self._rows(response.json(), "POST")
+            rows = self._rows(self._json(response, "POST"), "POST")
             raise Duplicate("espocrm knows such a record already", existing=rows)
         record = self._record(response, "POST")
         complete = {**dict.fromkeys(self.attributes), **record}
@@ -159,7 +159,7 @@ class EspoReplica:
 
     async def who_am_i(self) -> str:
         """The name of the user that the key belongs to: proves address and credentials."""
-        document = (await self._send("GET", "App/user")).json()
+        document = self._document(await self._send("GET", "App/user"), "GET")
         user = document.get("user") if isinstance(document, dict) else None
         if not isinstance(user, dict) or not isinstance(user.get("id"), str):
             raise Unavailable("espocrm did not say whose key this is", system=SYSTEM)
@@ -225,10 +225,13 @@ class EspoReplica:
                 f"espocrm has no entity type {self.config.entity_type}: check espocrm.url and espocrm.entity_type",
                 system=SYSTEM,
             )
+        return self._json(response, method)
+
+    def _json(self, response: Response, method: str) -> object:
         try:
             return response.json()
-        except ValueError as error:
-            raise self.wire.unreadable(Request(method, "")) from error
+        except ValueError:
+            raise self.wire.unreadable(Request(method, "")) from None  # its message may hold what was read
 
     def _record(self, response: Response, method: str) -> dict[str, object]:
         document = self._document(response, method)

@@ -55,8 +55,11 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
 
     def json(self) -> object:
-        """The body as JSON; ``ValueError`` if it is none."""
-        return json.loads(self.body)
+        """The body as JSON; ``ValueError`` if it is none, or nested deeper than anything sensible."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class NotSent(Exception):
