@@ -14,7 +14,7 @@ from typing import cast
 
 import attrs
 
-from bidisync.errors import Duplicate, Misconfigured, Unmappable
+from bidisync.errors import Duplicate, Misconfigured, Rejected, Unmappable
 from bidisync.model import (
     ABSENT,
     Capabilities,
@@ -186,6 +186,10 @@ class FieldMapper:
             }
         return placed
 
+    def field_of(self, native: str) -> str:
+        """The field that lives there; empty where none does."""
+        return next((m.field for m in self.maps if m.native == native), "")
+
     @property
     def fields(self) -> frozenset[str]:
         """The fields that have a place here."""
@@ -231,6 +235,8 @@ class Mapped:
             created = await self.replica.create(native, notes=notes, despite_duplicates=despite_duplicates)
         except Duplicate as error:
             raise Duplicate(str(error), existing=[self._shared(found) for found in error.existing]) from error
+        except Rejected as error:
+            raise self._named(error) from error
         return attrs.evolve(created, snapshot=created.snapshot and self._shared(created.snapshot))
 
     async def update(
@@ -239,7 +245,10 @@ class Mapped:
         """Change only these fields."""
         inner = cast(Snapshot, seen.native)
         native = cast(Mapping[str, Value], self.mapper.put(changes, cast(Mapping[str, object], inner.fields)))
-        now = await self.replica.update(inner, native, notes=notes)
+        try:
+            now = await self.replica.update(inner, native, notes=notes)
+        except Rejected as error:
+            raise self._named(error) from error
         return None if now is None else self._shared(now)
 
     async def delete(self, seen: Snapshot) -> None:
@@ -255,6 +264,10 @@ class Mapped:
         payload = cast(Mapping[str, Value], self.mapper.put(intent.payload, {}))
         found = await self.replica.find_created(attrs.evolve(intent, payload=payload))
         return [self._shared(native) for native in found]
+
+    def _named(self, error: Rejected) -> Rejected:
+        """The refusal, with the shared name of the field that it is about."""
+        return Rejected(str(error), field=self.mapper.field_of(error.field))
 
     def _shared(self, inner: Snapshot) -> Snapshot:
         if inner.gone:

@@ -70,6 +70,10 @@ class Mapper(Protocol):
         """The fields whose native values have no form here: they block their group until they change."""
         ...
 
+    def field_of(self, native: str) -> str:
+        """The field that lives at a native one, which a remote may name in a refusal; else empty."""
+        ...
+
     def unknown(self, native: Mapping[str, object]) -> frozenset[str]:
         """The fields that hold a code nobody knows: kept as it is, and said once."""
         ...

@@ -140,6 +140,9 @@ class Plain:
     def unknown(self, native: Mapping[str, object]) -> frozenset[str]:
         return frozenset()
 
+    def field_of(self, native: str) -> str:
+        return native.lower()
+
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
         return {n.upper(): v for n, v in changes.items()}
 

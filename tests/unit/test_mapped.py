@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bidisync import ABSENT, Capabilities, Notes, Side, Snapshot
-from bidisync.errors import Duplicate, Misconfigured, Unmappable
+from bidisync.errors import Duplicate, Misconfigured, Rejected, Unmappable
 from bidisync.mapping import TEXT, CodeTable, FieldMap, FieldMapper, Mapped
 from bidisync.model import Created, Page, Verb
 from bidisync.state import Intent
@@ -194,3 +194,22 @@ def test_a_code_table_has_a_name_and_keeps_what_it_does_not_know():
         codec.decode(7)
     assert not codec.knows("S. D.")
     assert codec.knows(7), "what is no text is not a code: decode refuses it"
+
+
+async def test_a_refusal_names_the_shared_field_that_it_is_about():
+    class Refusing(MemoryReplica):
+        async def update(self, seen, changes, *, notes=None):
+            raise Rejected("no", field="NAME")
+
+        async def create(self, fields, *, notes=None, despite_duplicates=False):
+            raise Rejected("no", field="elsewhere")
+
+    inner = Refusing("n")
+    mapped = Mapped(inner, MAPPER)
+    id = inner.add(NAME="Ada")
+    with pytest.raises(Rejected, match="no") as refused:
+        await mapped.update(await mapped.get(id), {"name": "<>"})
+    assert refused.value.field == "name"
+    with pytest.raises(Rejected) as refused:
+        await mapped.create({"name": "<>"})
+    assert refused.value.field == "", "a field of no mapping is nobody's"
