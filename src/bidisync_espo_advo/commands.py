@@ -16,6 +16,7 @@ from bidisync.model import LinkState, Ref, Row, Side
 from bidisync.outcome import Tally
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import Remotes, open_locks, open_store, open_sync
+from bidisync_espo_advo.espocrm_schema import problems
 from bidisync_espo_advo.explaining import (
     HEAD,
     NAMES,
@@ -26,7 +27,7 @@ from bidisync_espo_advo.explaining import (
     line,
     of_group,
 )
-from bidisync_espo_advo.fields import GROUPS
+from bidisync_espo_advo.fields import GROUPS, PARTY
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 
@@ -155,6 +156,8 @@ async def sync_command(
     noticed: list[Event] = []
     async with open_sync(settings, rehearse=dry_run, observers=[noticed.append]) as sync:
         await _sign_in(sync.remotes)
+        if everything:
+            await _require_schema(sync.remotes)
         with report.progress("syncing") as progress:
             if refs:
                 tally = await sync.sweeps.named(refs, rounds=rounds, progress=progress)
@@ -338,12 +341,21 @@ async def _tried(part: str, look: Callable[[], Coroutine[None, None, str]]) -> F
 
 async def _espocrm(remotes: Remotes) -> str:
     name = await remotes.espocrm.who_am_i()
+    await _require_schema(remotes)
     versions = False
     async for page in remotes.espocrm.list():
         versions = any(snapshot.version is not None for snapshot in page.snapshots)
         break
     checked = "stale writes are refused (not atomically)" if versions else "no version numbers: values decide"
-    return f"signed in as {name}, {remotes.espocrm.config.entity_type} can be read; {checked}"
+    return f"signed in as {name}, {remotes.espocrm.config.entity_type} has every field needed; {checked}"
+
+
+async def _require_schema(remotes: Remotes) -> None:
+    """Refuse to start where EspoCRM lacks what the mapping or the bookkeeping needs."""
+    found = problems(await remotes.espocrm.schema(), PARTY, remotes.espocrm.config.entity_type)
+    if found:
+        more = f" (and {len(found) - 1} more: espo-advo check)" if found[1:] else ""
+        raise Misconfigured(f"{found[0]}{more}")
 
 
 async def _advoware(remotes: Remotes) -> str:

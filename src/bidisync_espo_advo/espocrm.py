@@ -19,7 +19,7 @@ from urllib.parse import quote
 import attrs
 
 from bidisync.clock import utc_seconds, utc_text
-from bidisync.errors import Duplicate, Rejected, Stale, Unauthorized, Unavailable
+from bidisync.errors import Duplicate, Misconfigured, Rejected, Stale, Unauthorized, Unavailable
 from bidisync.model import (
     ABSENT,
     Capabilities,
@@ -165,6 +165,17 @@ class EspoReplica:
             raise Unavailable("espocrm did not say whose key this is", system=SYSTEM)
         self._user_id = user["id"]
         return str(user.get("userName") or user["id"])
+
+    async def schema(self) -> Mapping[str, Mapping[str, object]]:
+        """The fields of the entity type as EspoCRM's metadata describes them."""
+        key = f"entityDefs.{self.config.entity_type}.fields"
+        response = await self._send("GET", "Metadata", query={"key": key})
+        document = self._document(response, "GET") if response.body.strip() else None
+        if not isinstance(document, dict):
+            raise Misconfigured(
+                f"espocrm has no entity type {self.config.entity_type}: check espocrm.url and espocrm.entity_type"
+            )
+        return {name: found for name, found in document.items() if isinstance(found, dict)}
 
     async def _search(self, where: Sequence[Mapping[str, object]], *, order: str) -> Sequence[Snapshot]:
         params = {"maxSize": PAGE, "orderBy": order, "order": "asc", "where": list(where)}

@@ -118,3 +118,14 @@ async def test_a_mistake_in_the_policy_is_found_at_start(tmp_path):
                 assert named in ended.err
                 assert len(ended.err.splitlines()) == 1
         assert office.calls() == []
+
+
+async def test_an_entity_type_that_there_is_not_is_said_before_anything_is_written(tmp_path):
+    async with opened(crm_records=1) as office:
+        office.tables["espocrm"]["entity_type"] = "CNope"
+        write_config(tmp_path, office)
+        for command in (["check"], ["sync", "--all"]):
+            ended = await run(*command, cwd=tmp_path)
+            assert ended.status == 2
+            assert "espocrm has no entity type CNope" in ended.out + ended.err
+        assert office.writes() == 0
