@@ -17,13 +17,12 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from bidisync.conflicts import Prefer
+from bidisync.look import Look, moved_fields, same
 from bidisync.model import (
     ABSENT,
     Conflict,
-    Contested,
     Decision,
     Defer,
-    Fields,
     Plan,
     Review,
     ReviewKind,
@@ -40,7 +39,6 @@ from bidisync.model import (
 from bidisync.protocols import ConflictStrategy
 from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy
 from bidisync.state import Agreement
-from bidisync.table import ROW_OF
 
 WRITE_ORDER = (Side.RIGHT, Side.LEFT)
 """The right side is written first, so that what the left shows of it is already true."""
@@ -60,7 +58,7 @@ def reconcile(
     """
     if left.gone or right.gone:
         return _one_is_gone(policy, base, left, right)
-    moved = _moved(policy.fields, base, left.fields, right.fields)
+    moved = moved_fields(policy.fields, base, left.fields, right.fields)
     if not moved and not reviews:
         return _NOTHING
     decisions, kept = _decide(policy, base, left, right, reviews, moved)
@@ -88,24 +86,6 @@ def explain(
     return tuple(_decide(policy, base, left, right, reviews, policy.fields)[0])
 
 
-def _moved(fields: Sequence[Field], base: Mapping[str, Agreement], lefts: Fields, rights: Fields) -> Sequence[Field]:
-    """The fields that are not just as the base has them: all that is worth a look, found fast."""
-    try:
-        return [
-            field
-            for field in fields
-            if (agreed := base[(name := field.name)]).left != lefts[name] or agreed.right != rights[name]
-        ]
-    except KeyError:  # one that has no base, or was not delivered
-        return [
-            field
-            for field in fields
-            if (known := base.get(field.name)) is None
-            or known.left != lefts.get(field.name, ABSENT)
-            or known.right != rights.get(field.name, ABSENT)
-        ]
-
-
 def _decide(
     policy: Policy,
     base: Mapping[str, Agreement],
@@ -128,7 +108,7 @@ def _decide(
         if group.name not in chosen:
             continue
         looks = [
-            _Look.at(
+            Look.at(
                 field,
                 base.get(field.name),
                 left.fields.get(field.name, ABSENT),
@@ -144,62 +124,8 @@ def _decide(
     return decisions, kept
 
 
-@attrs.define
-class _Look:
-    """One field as it is: its versions, and the yes-or-noes that lead to its row."""
-
-    field: Field
-    versions: Versions
-    known: bool  # there is a base
-    left_changed: bool
-    right_changed: bool
-    agree: bool
-    readable: bool
-
-    @classmethod
-    def at(cls, field: Field, agreed: Agreement | None, left: Seen, right: Seen, readable: bool) -> _Look:
-        if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
-            return cls(field, Versions(ABSENT, left, right), False, False, False, _same(field, left, right), readable)
-        return cls(
-            field,
-            Versions(agreed.left, left, right),
-            True,
-            not _same(field, left, agreed.left),
-            not _same(field, right, agreed.right),
-            _same(field, left, right),
-            readable,
-        )
-
-    @property
-    def row(self) -> Row:
-        """The row that the four answers lead to."""
-        return ROW_OF[self.known, self.left_changed, self.right_changed, self.agree]
-
-    def changed(self, side: Side) -> bool:
-        return self.left_changed if side is Side.LEFT else self.right_changed
-
-    def contested(self) -> Contested:
-        """The field for a strategy, which is asked only about what was delivered."""
-        base, left, right = self.versions.base, self.versions.left, self.versions.right
-        if left is ABSENT or right is ABSENT:
-            raise ValueError("a field that was not delivered is never contested")
-        return Contested(base, left, right)
-
-    @property
-    def delivered(self) -> bool:
-        return self.versions.left is not ABSENT and self.versions.right is not ABSENT
-
-
-def _same(field: Field, one: Seen, other: Seen) -> bool:
-    if one is other or one == other:
-        return True
-    if one is ABSENT or other is ABSENT or one is None or other is None:
-        return False
-    return field.key(one) == field.key(other)
-
-
 def _decide_group(
-    group: Group, looks: Sequence[_Look], open_reviews: Sequence[Review], left: Snapshot, right: Snapshot
+    group: Group, looks: Sequence[Look], open_reviews: Sequence[Review], left: Snapshot, right: Snapshot
 ) -> tuple[list[Decision], list[Review]]:
     frozen = _still_frozen(looks, open_reviews) if open_reviews else None
     if frozen is not None:
@@ -215,7 +141,7 @@ def _decide_group(
     return decisions, kept + [task for decision in decisions if (task := _told_once(decision)) is not None]
 
 
-def _still_frozen(looks: Sequence[_Look], open_reviews: Sequence[Review]) -> Review | None:
+def _still_frozen(looks: Sequence[Look], open_reviews: Sequence[Review]) -> Review | None:
     """The open review that freezes the group, refreshed; ``None`` where there is none any more."""
     now = {look.field.name: look for look in looks}
     for review in open_reviews:
@@ -231,11 +157,11 @@ def _still_frozen(looks: Sequence[_Look], open_reviews: Sequence[Review]) -> Rev
     return None
 
 
-def _unmoved(look: _Look, before: Versions) -> bool:
+def _unmoved(look: Look, before: Versions) -> bool:
     return look.versions.left == before.left and look.versions.right == before.right
 
 
-def _still_differs(look: _Look, review: Review) -> bool:
+def _still_differs(look: Look, review: Review) -> bool:
     name = look.field.name
     return (
         review.kind in (ReviewKind.READ_ONLY, ReviewKind.DRIFT)
@@ -245,7 +171,7 @@ def _still_differs(look: _Look, review: Review) -> bool:
     )
 
 
-def _decide_fields(group: Group, looks: Sequence[_Look], left: Snapshot, right: Snapshot) -> list[Decision]:
+def _decide_fields(group: Group, looks: Sequence[Look], left: Snapshot, right: Snapshot) -> list[Decision]:
     if group.unit:
         moved = [look for look in looks if _may_be_contested(look)]
         if any(look.left_changed for look in moved) and any(look.right_changed for look in moved):
@@ -261,12 +187,12 @@ def _decide_fields(group: Group, looks: Sequence[_Look], left: Snapshot, right: 
     return [_decide_field(group, look, left, right) for look in looks]
 
 
-def _may_be_contested(look: _Look) -> bool:
+def _may_be_contested(look: Look) -> bool:
     """Whether a field of a unit takes part in its conflict: changed somewhere, and different."""
     return look.readable and look.delivered and not look.agree and (look.left_changed or look.right_changed)
 
 
-def _decide_field(group: Group, look: _Look, left: Snapshot, right: Snapshot) -> Decision:
+def _decide_field(group: Group, look: Look, left: Snapshot, right: Snapshot) -> Decision:
     """What each row does."""
     if not look.readable:
         return _leave(group, look, Row.BLOCKED, "unmappable")
@@ -292,7 +218,7 @@ def _decide_field(group: Group, look: _Look, left: Snapshot, right: Snapshot) ->
             return _accept(group, look, row)
 
 
-def _drift(group: Group, look: _Look, owner: Owner) -> Decision:
+def _drift(group: Group, look: Look, owner: Owner) -> Decision:
     """Row 8: a change by the side that does not own the field."""
     mine, theirs = look.versions.on(owner.side), look.versions.on(owner.side.other)
     if look.changed(owner.side) or owner.drift is Drift.REVERT:
@@ -302,16 +228,16 @@ def _drift(group: Group, look: _Look, owner: Owner) -> Decision:
     return _accept(group, look, Row.DRIFT, "drift" if owner.drift is Drift.REPORT else None)
 
 
-def _leave(group: Group, look: _Look, row: Row, reason: str | None = None) -> Decision:
+def _leave(group: Group, look: Look, row: Row, reason: str | None = None) -> Decision:
     return Decision(look.field.name, group.name, row, look.versions, group.policy_of(look.field), reason=reason)
 
 
-def _accept(group: Group, look: _Look, row: Row, reason: str | None = None) -> Decision:
+def _accept(group: Group, look: Look, row: Row, reason: str | None = None) -> Decision:
     policy = group.policy_of(look.field)
     return Decision(look.field.name, group.name, row, look.versions, policy, agreed=True, reason=reason)
 
 
-def _carry(group: Group, look: _Look, row: Row, target: Side, value: Seen) -> Decision:
+def _carry(group: Group, look: Look, row: Row, target: Side, value: Seen) -> Decision:
     """One side's change to the other; an emptied value only where it may travel."""
     if value is None:
         if look.field.required:
@@ -322,7 +248,7 @@ def _carry(group: Group, look: _Look, row: Row, target: Side, value: Seen) -> De
     return _write(group, look, row, (target,), value)
 
 
-def _settle(group: Group, look: _Look, row: Row, answer: Settled | Defer) -> Decision:
+def _settle(group: Group, look: Look, row: Row, answer: Settled | Defer) -> Decision:
     """A settled value to every side that does not hold it already."""
     if isinstance(answer, Defer):
         return _leave(group, look, row, answer.reason)
@@ -331,11 +257,11 @@ def _settle(group: Group, look: _Look, row: Row, answer: Settled | Defer) -> Dec
         value = look.versions.left if look.versions.right is None else look.versions.right
     if value is None and look.field.required:
         return _leave(group, look, Row.BLOCKED, "required")
-    targets = tuple(side for side in WRITE_ORDER if not _same(look.field, value, look.versions.on(side)))
+    targets = tuple(side for side in WRITE_ORDER if not same(look.field, value, look.versions.on(side)))
     return _write(group, look, row, targets, value)
 
 
-def _write(group: Group, look: _Look, row: Row, targets: tuple[Side, ...], value: Seen) -> Decision:
+def _write(group: Group, look: Look, row: Row, targets: tuple[Side, ...], value: Seen) -> Decision:
     """The write, without the sides that would ignore it."""
     field, writes = look.field, targets
     if field.create_only or field.read_only:
@@ -349,7 +275,7 @@ def _write(group: Group, look: _Look, row: Row, targets: tuple[Side, ...], value
 
 
 def _ask(
-    group: Group, strategy: ConflictStrategy, looks: Sequence[_Look], left: Snapshot, right: Snapshot
+    group: Group, strategy: ConflictStrategy, looks: Sequence[Look], left: Snapshot, right: Snapshot
 ) -> Settled | Defer:
     """The strategy's answer; one that leaves out fields, or answers for others, is for a person."""
     conflict = Conflict(
@@ -418,7 +344,7 @@ def _one_is_gone(policy: Policy, base: Mapping[str, Agreement], left: Snapshot, 
     lost, kept = (Side.LEFT, Side.RIGHT) if left.gone else (Side.RIGHT, Side.LEFT)
     survivor = right if left.gone else left
     edited = not base or any(
-        field.name in base and not _same(field, survivor.fields.get(field.name, ABSENT), base[field.name].on(kept))
+        field.name in base and not same(field, survivor.fields.get(field.name, ABSENT), base[field.name].on(kept))
         for field in policy.fields
         if survivor.fields.get(field.name, ABSENT) is not ABSENT
     )

@@ -115,7 +115,7 @@ def plan(options: Options, ids: tuple[str, ...], everything: bool, side: str | N
 
     Values are masked: fields with the same letter hold the same value.
     """
-    from bidisync_espo_advo.commands import plan_command
+    from bidisync_espo_advo.planning import plan_command
     from bidisync_espo_advo.report import Report
 
     if ids and (everything or side):
@@ -143,7 +143,7 @@ def explain(options: Options, link: str, field_group: str | None, shows: bool) -
     LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware). Values are masked: fields
     with the same letter hold the same value.
     """
-    from bidisync_espo_advo.commands import explain_command
+    from bidisync_espo_advo.planning import explain_command
     from bidisync_espo_advo.report import Report
 
     work = explain_command(
@@ -157,7 +157,7 @@ def explain(options: Options, link: str, field_group: str | None, shows: bool) -
 @click.pass_obj
 def check(options: Options) -> int:
     """Open every configured part, read-only, and say what works and what is missing."""
-    from bidisync_espo_advo.commands import check_command
+    from bidisync_espo_advo.checking import check_command
     from bidisync_espo_advo.report import Report
 
     return asyncio.run(check_command(options.settings(), report=Report(options.as_json)))

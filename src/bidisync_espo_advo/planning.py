@@ -1,0 +1,145 @@
+"""Why, and what if: the commands ``explain`` and ``plan``, which write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import attrs
+
+from bidisync.clock import SystemClock, utc_text
+from bidisync.errors import Misconfigured
+from bidisync.model import LinkState, Row, Side
+from bidisync.outcome import Tally
+from bidisync.state import Journaled
+from bidisync_espo_advo.app import open_store, open_sync
+from bidisync_espo_advo.commands import Exit, read_ref
+from bidisync_espo_advo.explaining import (
+    HEAD,
+    NAMES,
+    Mask,
+    entry_document,
+    explanation_document,
+    grouped,
+    line,
+    of_group,
+)
+from bidisync_espo_advo.fields import GROUPS
+from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.starting import sign_in
+
+
+async def explain_command(settings: Settings, *, link: str, group: str | None, shows: bool, report: Report) -> int:
+    """Why a record is as it is: every field now, and every decision taken before."""
+    if group is not None and group not in GROUPS:
+        raise Misconfigured(f"there is no field group {group!r}; known are {', '.join(GROUPS)}")
+    mask = Mask(shows)
+    ref = read_ref(link)
+    settings.require_remotes()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings, create=False)
+        stack.push_async_callback(store.close)
+        sync = await stack.enter_async_context(open_sync(settings, store=store, rehearse=True))
+        found = await sync.explain(ref)
+    if found.link.revision == 0:
+        raise Misconfigured(f"nothing is known of {ref}: it was never synced")
+    if report.as_json:
+        report.document(explanation_document(found, mask, group))
+        return Exit.IN_SYNC
+    state = f"{found.link.id}: {found.link.state.value}"
+    report.say(f"{state} ({', '.join(str(other) for other in found.link.refs)})")
+    for name, decisions in grouped(found.now).items():
+        if group in (None, name):
+            report.table(f"now, {name}", HEAD, [line(decision, mask) for decision in decisions])
+    for review in found.link.reviews:
+        report.say(f"waits for a person: {review.kind.value} {review.group} {review.reason}".rstrip())
+    for entry in of_group(found.past, group):
+        title = f"{utc_text(entry.at)} UTC, {entry.what} {entry.reason}".rstrip()
+        report.table(title, HEAD, [line(decision, mask) for decision in entry.decisions])
+    return Exit.IN_SYNC
+
+
+async def plan_command(
+    settings: Settings, *, ids: tuple[str, ...], everything: bool, side: Side | None, shows: bool, report: Report
+) -> int:
+    """What a sync would do, record by record; writes nothing anywhere."""
+    refs = [read_ref(text) for text in ids]
+    mask = Mask(shows)
+    clock = SystemClock()
+    async with open_sync(settings, rehearse=True) as sync:
+        await sign_in(sync.remotes)
+        began = clock.now()
+        with report.progress("planning") as progress:
+            if refs:
+                tally = await sync.sweeps.named(refs, rounds=1, progress=progress)
+            else:
+                tally = await sync.sweep(everything=everything, side=side, rounds=1, progress=progress)
+        entries = [
+            entry
+            for link_id in tally.outcomes
+            for entry in await sync.engine.parts.store.journal(link_id)
+            if entry.at >= began
+        ]
+        result = PlanResult.of(tally, entries, sync.calls)
+    if report.as_json:
+        report.document({**attrs.asdict(result), "records": [entry_document(entry, mask) for entry in entries]})
+    else:
+        for entry in entries:
+            head = f"{entry.what} {entry.link_id} {entry.reason}".rstrip()
+            report.table(head, HEAD, [line(decision, mask) for decision in entry.decisions])
+        report.show("Plan (nothing was written)", result.rows(), {})
+    return Exit.WAITING if result.waiting else Exit.IN_SYNC
+
+
+@attrs.frozen
+class PlanResult:
+    """The sums of a plan."""
+
+    examined: int
+    creates: Mapping[str, int]
+    updates: Mapping[str, int]
+    deletes: Mapping[str, int]
+    adopts: int
+    conflicts: Mapping[str, int]
+    cleared: int
+    waiting: Mapping[str, int]
+    calls: Mapping[str, int]
+
+    @classmethod
+    def of(cls, tally: Tally, entries: Sequence[Journaled], calls: Mapping[str, Mapping[str, int]]) -> PlanResult:
+        """The sums over what would be done, and what would wait for a person."""
+        decisions = [decision for entry in entries for decision in entry.decisions]
+        states = tally.states()
+        return cls(
+            examined=tally.examined,
+            creates={side.value: tally.created[side] for side in Side},
+            updates={side.value: tally.updated[side] for side in Side},
+            deletes={side.value: tally.deleted[side] for side in Side},
+            adopts=tally.adopted,
+            conflicts={"resolved": tally.settled, "open": states[LinkState.CONFLICT]},
+            cleared=sum(decision.row is Row.CLEARED and bool(decision.writes) for decision in decisions),
+            waiting={state.value: n for state, n in sorted(states.items(), key=str) if state.waits_for_a_person},
+            calls={
+                "reads": sum(verbs["GET"] for verbs in calls.values()),
+                "writes": sum(map(sum, (tally.created.values(), tally.updated.values(), tally.deleted.values()))),
+            },
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same for people."""
+
+        def both(numbers: Mapping[str, int]) -> str:
+            return ", ".join(f"{numbers[side.value]} in {name}" for side, name in NAMES.items())
+
+        rows = [
+            ("records examined", str(self.examined)),
+            ("would be created", both(self.creates)),
+            ("would be updated", both(self.updates)),
+            ("would be deleted", both(self.deletes)),
+            ("would be linked as the same party", str(self.adopts)),
+            ("conflicts", f"{self.conflicts['resolved']} settled by strategy, {self.conflicts['open']} for a person"),
+            ("values that would be emptied", str(self.cleared)),
+            ("calls", f"{self.calls['reads']} made to find out, {self.calls['writes']} data writes to follow"),
+        ]
+        return rows + [(f"waits: {state}", str(number)) for state, number in self.waiting.items()]
