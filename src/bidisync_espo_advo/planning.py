@@ -53,7 +53,8 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
         if group in (None, name):
             report.table(f"now, {name}", HEAD, [line(decision, mask) for decision in decisions])
     for review in found.link.reviews:
-        report.say(f"waits for a person: {review.kind.value} {review.group} {review.reason}".rstrip())
+        what = f" ({review.group}: {', '.join(review.fields)})" if review.fields else ""
+        report.say(f"waits for a person: {review.kind.value}, {review.reason}{what}")
     for entry in of_group(found.past, group):
         title = f"{utc_text(entry.at)} UTC, {entry.what} {entry.reason}".rstrip()
         report.table(title, HEAD, [line(decision, mask) for decision in entry.decisions])
