@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import sqlite3
 import stat
@@ -239,3 +240,26 @@ async def test_a_rehearsal_sees_the_links_and_changes_nothing(tmp_path):
     assert await empty.count() == {}
     await empty.close()
     assert os.listdir(tmp_path) == ["s.db"]
+
+
+async def test_a_journal_from_before_the_decision_log_can_still_be_read(tmp_path):
+    path = tmp_path / "old.db"
+    store = await SqliteStore.open(path)
+    saved = await store.save(rich_link())
+    await store.close()
+    old = [
+        {"at": 5.0, "side": "right", "field": "a", "row": "5", "lost": "ü", "kept": None},
+        {"at": 6.0, "side": "left", "field": "b", "row": "3", "lost": ["x", 1], "kept": 2.5},
+    ]
+    with sqlite3.connect(path) as connection:
+        rows = [(saved.id, json.dumps({"link_id": saved.id, "policy": "p", **line})) for line in old]
+        connection.executemany("INSERT INTO journal (link_id, document) VALUES (?, ?)", rows)
+        connection.execute("DELETE FROM migration WHERE number = 2")
+    connection.close()
+    store = await SqliteStore.open(path)
+    first, second = await store.journal(saved.id)
+    await store.close()
+    assert (first.at, first.what, first.lost) == (5.0, "update", (("a", Side.RIGHT, "ü"),))
+    assert (first.decisions[0].policy, first.decisions[0].result) == ("p", None)
+    assert second.lost == (("b", Side.LEFT, ("x", 1)),)
+    assert second.decisions[0].result == 2.5
