@@ -13,7 +13,7 @@ from collections.abc import Callable
 import attrs
 
 from bidisync.engine import Engine
-from bidisync.model import Ref, Side, Snapshot
+from bidisync.model import LinkState, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
 from bidisync.state import Link
 
@@ -43,11 +43,16 @@ class _Work:
 
 @attrs.frozen
 class Sweep:
-    """Passes of one engine. ``patience_s`` is the longest that a later round waits for a retry."""
+    """Passes of one engine. ``patience_s`` is the longest that a later round waits for a retry.
+
+    ``rotation`` is how many linked records a pass looks at by id, where a side's list was
+    found to leave some out.
+    """
 
     engine: Engine
     patience_s: float = 120.0
     keep_rows: int = 20_000
+    rotation: int = 200
 
     async def run(
         self,
@@ -70,9 +75,12 @@ class Sweep:
             if link.attempts.next_at <= now:
                 work.add(link.id, link.origin)
         cursors = {listed: await self._read(listed, work, tally, everything, side) for listed in READ_ORDER}
-        if everything:
-            await self._suspect_missing(work, side)
+        suspects = await self._suspect_missing(work, side) if everything else {}
+        if not everything:
+            await self._rotate(work, side)
         await self._deal(list(work.refs.values()), work, tally, progress)
+        if everything and side is None:
+            await self._remember_partial(suspects, tally)
         tally.rounds = 1
         while tally.rounds < rounds and await self._again(tally, work, progress):
             tally.rounds += 1
@@ -117,8 +125,7 @@ class Sweep:
         moved = []
         for snapshot in snapshots:
             ref = Ref(listed, snapshot.id)
-            if everything:
-                work.listed[listed].add(snapshot.id)
+            work.listed[listed].add(snapshot.id)
             link = links.get(ref)
             if link is not None and self._rests(link, listed, snapshot, everything):
                 tally.skip(link.id, link.state)
@@ -135,15 +142,45 @@ class Sweep:
             return self.engine.nothing_new(link, listed, snapshot)
         return self.engine.unmoved(link, listed, snapshot)
 
-    async def _suspect_missing(self, work: _Work, only: Side | None) -> None:
-        """Linked records that no list showed: looked at by id, for a list proves nothing."""
+    async def _suspect_missing(self, work: _Work, only: Side | None) -> dict[str, Ref]:
+        """Linked records that no list showed, by link: looked at by id, for a list proves nothing."""
+        suspects: dict[str, Ref] = {}
         async for links in self.engine.parts.store.links():
             for link in links:
                 if link.tombstoned:
                     continue
                 for ref in link.refs:
                     if only in (None, ref.side) and ref.id not in work.listed[ref.side]:
-                        work.refs[link.id] = ref
+                        work.refs[link.id] = suspects[link.id] = ref
+        return suspects
+
+    async def _remember_partial(self, suspects: dict[str, Ref], tally: Tally) -> None:
+        """Remember of each side whether its list leaves out records that are there."""
+        there = {
+            ref.side
+            for link_id, ref in suspects.items()
+            if link_id in tally.outcomes and tally.outcomes[link_id].state is not LinkState.GONE
+        }
+        for side in Side:
+            await self.engine.parts.store.set_mark(f"partial:{side.value}", "yes" if side in there else None)
+
+    async def _rotate(self, work: _Work, only: Side | None) -> None:
+        """Of a side whose list is partial, some linked records that it did not show: others each time."""
+        store = self.engine.parts.store
+        for side in Side:
+            if only not in (None, side) or await store.get_mark(f"partial:{side.value}") is None:
+                continue
+            place = await store.get_mark(f"rotation:{side.value}") or ""
+            unseen = [
+                (link.id, ref)
+                async for links in store.links()
+                for link in links
+                if not link.tombstoned and (ref := _on(link, side)) is not None and ref.id not in work.listed[side]
+            ]
+            chosen = ([pair for pair in unseen if pair[0] > place] + unseen)[: self.rotation]
+            for link_id, ref in dict(chosen).items():
+                work.refs.setdefault(link_id, ref)
+            await store.set_mark(f"rotation:{side.value}", chosen[-1][0] if chosen else None)
 
     async def _deal(self, refs: list[Ref], work: _Work, tally: Tally, progress: Progress | None) -> None:
         done = 0
@@ -170,3 +207,8 @@ class Sweep:
         work.rows.clear()
         await self._deal([o.ref for o in due], work, tally, progress)
         return True
+
+
+def _on(link: Link, side: Side) -> Ref | None:
+    id = link.on(side)
+    return None if id is None else Ref(side, id)

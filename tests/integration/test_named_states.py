@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import attrs
 import pytest
 
 from bidisync import LinkState
@@ -106,6 +107,26 @@ async def test_a_list_that_is_silently_capped_makes_nobody_gone_and_nobody_twice
             (crm,) = [r for r in office.crm.store.records.values() if r["betnr"] == number]
             assert crm["zusatz"] == "jenseits der Liste", "a linked party is asked for by its number"
             await quiet(office, sync)
+            office.erp.store.edit(number, zusatz="noch einmal")
+            tally = await sync.sweep()
+            (crm,) = [r for r in office.crm.store.records.values() if r["betnr"] == number]
+            assert crm["zusatz"] == "noch einmal", "an ordinary pass looks at unlisted parties in rotation"
+            assert tally.rounds == 1
+
+
+async def test_a_rotation_reaches_every_record_that_a_list_leaves_out():
+    async with opened(crm_records=60, erp_records=60, erp_switches={"list.paging": "silently_capped_100"}) as office:
+        async with open_sync(office.settings) as sync:
+            await sync.sweep(everything=True, rounds=3)
+            await sync.sweep(everything=True)  # which finds that the list leaves some out
+            few = attrs.evolve(sync.sweeps, rotation=8)
+            hidden = sorted(office.erp.store.records)[-20:]
+            for number in hidden:
+                office.erp.store.edit(number, zusatz="hinten")
+            for _ in range(4):
+                await few.run()
+            arrived = {r["betnr"] for r in office.crm.store.records.values() if r["zusatz"] == "hinten"}
+            assert arrived == set(hidden)
 
 
 async def test_a_party_merged_into_another_one_is_never_written_over():
