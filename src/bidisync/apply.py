@@ -22,7 +22,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved, proven, refused, same_value
 from bidisync.protocols import Lease
-from bidisync.state import Agreement, Attempts, Intent, Link, Shadow
+from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone
 
 
 async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
@@ -40,7 +40,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     )
     if plan.ends and not plan.writes:
         await parts.store.forget(link.refs)
-        ended = attrs.evolve(link, tombstoned=True, base={}, reviews=())
+        ended = attrs.evolve(link, tombstone=_tombstone(parts, looks), base={}, reviews=())
         return await parts.store.save(ended, journal=of_plan(parts, before, plan))
     if plan.writes:
         wait_for(parts, before)
@@ -85,7 +85,7 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
                 done = done.with_shown(write.side, notes)
         if plan.ends:
             await parts.store.forget(link.refs)
-            return attrs.evolve(done, tombstoned=True, base={}, reviews=())
+            return attrs.evolve(done, tombstone=_tombstone(parts, looks), base={}, reviews=())
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
         return await show(parts, done, seen, lease)
     except Unconfirmed:
@@ -93,6 +93,10 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
     except SyncError:
         await parts.store.save(attrs.evolve(done, settled=False))
         raise
+
+
+def _tombstone(parts: Parts, looks: Looks) -> Tombstone:
+    return Tombstone(parts.clock.now(), tuple(side for side, snapshot in looks.items() if snapshot.gone))
 
 
 def _intent_of(parts: Parts, plan: Plan) -> Intent:

@@ -35,7 +35,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
-from bidisync.state import Agreement, Attempts, Link, Shadow
+from bidisync.state import Agreement, Attempts, Link, Shadow, Tombstone
 from bidisync.strangers import Strangers
 
 
@@ -212,7 +212,9 @@ class Creation:
             return await self.strangers.stop(link, "create_unconfirmed")
         mine = await self.parts.replica(side).get(link.on(side) or "")
         if mine.gone:
-            return await self.parts.store.save(attrs.evolve(link, intent=None, tombstoned=True))
+            return await self.parts.store.save(
+                attrs.evolve(link, intent=None, tombstone=Tombstone(self.parts.clock.now(), (side,)))
+            )
         again = intent_for(self.parts, Verb.CREATE, intent.side, intent.payload, intent.watermark)
         again = attrs.evolve(again, despite_duplicates=intent.despite_duplicates)
         link = await self.parts.store.save(attrs.evolve(link, intent=again, fence=link.fence + 1))

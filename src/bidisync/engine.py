@@ -37,7 +37,7 @@ from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
 from bidisync.retry import counts
 from bidisync.spawn import side_by_side
-from bidisync.state import Attempts, Journaled, Link, Shadow
+from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 
 Rows = Mapping[Ref, Snapshot]
 """Snapshots that a list has brought along, so that a batch needs fewer reads."""
@@ -310,9 +310,10 @@ class Engine:
     async def _over(self, link: Link) -> Link:
         """A record that vanished before it had a counterpart leaves nothing to do."""
         await self.parts.store.forget(link.refs)
+        over = Tombstone(self.parts.clock.now(), tuple(ref.side for ref in link.refs))
         if link.revision == 0:
-            return attrs.evolve(link, tombstoned=True)
-        return await self.parts.store.save(attrs.evolve(link, tombstoned=True, reviews=(), base={}, settled=True))
+            return attrs.evolve(link, tombstone=over)
+        return await self.parts.store.save(attrs.evolve(link, tombstone=over, reviews=(), base={}, settled=True))
 
     async def _learn(self, looks: Looks) -> None:
         for side, snapshot in looks.items():

@@ -301,6 +301,7 @@ class Review:
     reason: str
     group: str = ""
     fields: Mapping[str, Versions] = attrs.field(factory=dict, repr=lambda fields: f"<{', '.join(fields)}>")
+    plan: str = ""  # the digest of a plan that is held
 
     @property
     def freezes(self) -> bool:

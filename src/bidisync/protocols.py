@@ -181,6 +181,18 @@ class StateStore(Protocol):
         """Links that are due again by themselves: not settled, not dead, not tombstoned."""
         ...
 
+    async def waiting(self) -> Sequence[Link]:
+        """Links about which a person is asked something (``Link.waits``), by id."""
+        ...
+
+    async def watched(self) -> Sequence[Link]:
+        """Links with a create whose twin is still looked for (``Link.watch``)."""
+        ...
+
+    async def acts_since(self, at: float) -> Mapping[str, int]:
+        """How many links each act of the journal (``Journaled.acts``) concerned since then."""
+        ...
+
     async def count(self) -> Mapping[str, int]:
         """How many links there are in each state (the values of ``LinkState``)."""
         ...
@@ -199,6 +211,10 @@ class StateStore(Protocol):
 
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""
+        ...
+
+    async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
+        """The newest entries of the journal, newest first, with their numbers; those before one of them."""
         ...
 
     async def get_mark(self, name: str) -> str | None:

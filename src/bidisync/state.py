@@ -31,9 +31,6 @@ from bidisync.model import (
     overwritten,
 )
 
-SCHEMA = 1
-"""Number of the form at rest; a newer one is refused, an older one is migrated."""
-
 
 @attrs.frozen
 class Replaced:
@@ -113,11 +110,49 @@ class Attempts:
 
 
 @attrs.frozen
+class Missing:
+    """One side's record is not there: since when, and in how many passes it was found so."""
+
+    side: Side
+    since: float
+    run: str
+    passes: int = 1
+
+
+@attrs.frozen
+class Tombstone:
+    """A link that is over, knowingly: when, whose records were deleted, and who said so."""
+
+    at: float
+    gone: tuple[Side, ...] = ()
+    by: str = "sync"
+
+
+@attrs.frozen
+class Watch:
+    """A create whose outcome was not known once: its twin is looked for until ``until``."""
+
+    intent: Intent
+    next_at: float
+    until: float
+
+
+@attrs.frozen
+class Recent:
+    """A write of one group that was sent lately; ``digest`` tells it from others of the group."""
+
+    at: float
+    group: str
+    digest: str
+
+
+@attrs.frozen
 class Link:
     """Two ids that are one record, and everything remembered of them.
 
     ``settled`` says that the last decision left nothing to do for the shadows as they are,
-    so equal snapshots need no second look.
+    so equal snapshots need no second look. ``approved`` is the digest of a held plan that an
+    operator let go: it counts for exactly that plan.
     """
 
     origin: Ref
@@ -131,7 +166,11 @@ class Link:
     attempts: Attempts = Attempts()
     shown: Mapping[Side, Notes] = attrs.field(factory=dict)  # the notes that were last written
     settled: bool = False
-    tombstoned: bool = False
+    missing: Missing | None = None
+    tombstone: Tombstone | None = None
+    approved: str = ""
+    watch: Watch | None = None
+    recent: tuple[Recent, ...] = ()
     fence: int = 0
     revision: int = 0  # 0: not stored yet
 
@@ -180,6 +219,16 @@ class Link:
         return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)
 
     @property
+    def tombstoned(self) -> bool:
+        """Whether the link is over."""
+        return self.tombstone is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person is asked something about it."""
+        return not self.tombstoned and (bool(self.reviews) or self.attempts.dead)
+
+    @property
     def due(self) -> bool:
         """Whether something is left to do that needs no person."""
         return not (self.settled or self.attempts.dead or self.tombstoned)
@@ -215,8 +264,9 @@ class Link:
 class Journaled:
     """An entry of the decision log: what was decided for a link and why, kept before anything was sent.
 
-    ``what`` is a word: create, update, agree, adopt, review, delete, end. Decisions hold the
-    values that a write overwrote; nothing else keeps those.
+    ``what`` is a word: create, update, agree, adopt, review, delete, archive, end, and what a
+    person did. Decisions hold the values that a write overwrote; nothing else keeps those.
+    ``run`` names the pass. ``acts`` are the effects that guards count, like ``overwrite:right``.
     """
 
     link_id: str
@@ -224,6 +274,8 @@ class Journaled:
     what: str
     decisions: tuple[Decision, ...] = ()
     reason: str = ""
+    run: str = ""
+    acts: tuple[str, ...] = ()
 
     @property
     def lost(self) -> tuple[tuple[str, Side, Seen], ...]:

@@ -67,6 +67,20 @@ class MemoryStore:
         """Links that are due again by themselves."""
         return [link for link in self._links.values() if link.due]
 
+    async def waiting(self) -> Sequence[Link]:
+        """Links about which a person is asked something."""
+        return [self._links[id] for id in sorted(self._links) if self._links[id].waits]
+
+    async def watched(self) -> Sequence[Link]:
+        """Links with a create whose twin is still looked for."""
+        return [link for link in self._links.values() if link.watch is not None]
+
+    async def acts_since(self, at: float) -> Mapping[str, int]:
+        """How many links each act concerned since then."""
+        return Counter(
+            act for act, _ in {(act, line.link_id) for line in self._journal if line.at >= at for act in line.acts}
+        )
+
     async def count(self) -> Mapping[str, int]:
         """How many links there are in each state."""
         return Counter(link.state.value for link in self._links.values())
@@ -91,6 +105,11 @@ class MemoryStore:
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""
         return [line for line in self._journal if line.link_id == link_id]
+
+    async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
+        """The newest entries of the journal, newest first."""
+        end = len(self._journal) if before is None else before - 1
+        return [(number + 1, self._journal[number]) for number in range(end - 1, max(-1, end - 1 - limit), -1)]
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""

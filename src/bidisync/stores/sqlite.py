@@ -89,6 +89,7 @@ class SqliteStore:
         stored = attrs.evolve(link, revision=link.revision + 1)
         document = to_rest(stored)
         lines = [(line.link_id, to_rest(line)) for line in journal]
+        acts = [(line.at, act, line.link_id) for line in journal for act in line.acts]
 
         def transaction(connection: sqlite3.Connection) -> None:
             for old in absorbs:
@@ -105,8 +106,8 @@ class SqliteStore:
             except sqlite3.IntegrityError as error:
                 raise Contended("this record belongs to another link") from error
             connection.execute(
-                "INSERT OR REPLACE INTO link (id, state, document, revision, fence, intent, due)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO link (id, state, document, revision, fence, intent, due, waits, watch)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     link.id,
                     stored.state.value,
@@ -115,9 +116,12 @@ class SqliteStore:
                     stored.fence,
                     int(stored.intent is not None),
                     int(stored.due),
+                    int(stored.waits),
+                    int(stored.watch is not None),
                 ),
             )
             connection.executemany("INSERT INTO journal (link_id, document) VALUES (?, ?)", lines)
+            connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
         await self._run(transaction)
         return stored
@@ -134,6 +138,23 @@ class SqliteStore:
     async def unsettled(self) -> Sequence[Link]:
         """Links that are due again by themselves."""
         return await self._links_where("due = 1")
+
+    async def waiting(self) -> Sequence[Link]:
+        """Links about which a person is asked something."""
+        return await self._links_where("waits = 1")
+
+    async def watched(self) -> Sequence[Link]:
+        """Links with a create whose twin is still looked for."""
+        return await self._links_where("watch = 1")
+
+    async def acts_since(self, at: float) -> Mapping[str, int]:
+        """How many links each act concerned since then; what is older is let go."""
+
+        def transaction(connection: sqlite3.Connection) -> dict[str, int]:
+            connection.execute("DELETE FROM act WHERE at < ?", (at,))
+            return dict(connection.execute("SELECT name, count(DISTINCT link_id) FROM act GROUP BY name").fetchall())
+
+        return await self._run(transaction)
 
     async def count(self) -> Mapping[str, int]:
         """How many links there are in each state."""
@@ -179,6 +200,14 @@ class SqliteStore:
         """The journal of a link, oldest first."""
         rows = await self._query("SELECT document FROM journal WHERE link_id = ? ORDER BY number", (link_id,))
         return [from_rest(document, Journaled) for (document,) in rows]
+
+    async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
+        """The newest entries of the journal, newest first."""
+        rows = await self._query(
+            "SELECT number, document FROM journal WHERE number < ? ORDER BY number DESC LIMIT ?",
+            (before if before is not None else 1 << 62, limit),
+        )
+        return [(int(number), from_rest(document, Journaled)) for number, document in rows]
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""

@@ -22,7 +22,20 @@ from bidisync.model import (
     Versions,
 )
 from bidisync.protocols import StateStore
-from bidisync.state import Agreement, Attempts, Intent, Journaled, Known, Link, Shadow
+from bidisync.state import (
+    Agreement,
+    Attempts,
+    Intent,
+    Journaled,
+    Known,
+    Link,
+    Missing,
+    Recent,
+    Replaced,
+    Shadow,
+    Tombstone,
+    Watch,
+)
 
 Make = Callable[[], Awaitable[StateStore]]
 """Makes an empty store; it is closed by the check."""
@@ -36,18 +49,36 @@ def rich_link(id: str = "1") -> Link:
         right_id=f"R{id}",
         base={"a": Agreement("x", "X"), "b": Agreement(None, ABSENT), "c": Agreement(("p", "q"), ("q",))},
         left_shadow=Shadow({"a": "x", "b": None, "d": 1, "e": True, "f": 1.5}, "v1", 12.5),
-        right_shadow=Shadow({"a": "X", "b": ABSENT}, unreadable=frozenset({"b", "c"})),
+        right_shadow=Shadow(
+            {"a": "X", "b": ABSENT}, unreadable=frozenset({"b", "c"}), replaced=Replaced({"a": "w"}, "v0", 20.0)
+        ),
         intent=Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0, "104711", True, True),
-        reviews=(Review(ReviewKind.CONFLICT, "why", "g", {"a": Versions(ABSENT, "x", None)}),),
+        reviews=(Review(ReviewKind.CONFLICT, "why", "g", {"a": Versions(ABSENT, "x", None)}, "digest"),),
         attempts=Attempts(2, 3.5, "unavailable"),
         shown={Side.LEFT: Notes("R1", "v", LinkState.CONFLICT, "why", 2, 9.0)},
+        missing=Missing(Side.RIGHT, 1.5, "run", 2),
+        approved="digest",
+        watch=Watch(Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0), 3.0, 4.0),
+        recent=(Recent(1.0, "g", "digest"), Recent(2.0, "h", "other")),
         fence=3,
     )
 
 
 async def check_state_store(make: Make) -> None:
     """Fail with the name of the first promise that the stores made by ``make`` break."""
-    for law in (_keeps, _compares, _binds_once, _absorbs, _fences, _lists, _journals, _indexes, _marks, _one_wins):
+    for law in (
+        _keeps,
+        _compares,
+        _binds_once,
+        _absorbs,
+        _fences,
+        _lists,
+        _journals,
+        _counts_acts,
+        _indexes,
+        _marks,
+        _one_wins,
+    ):
         store = await make()
         try:
             await law(store)
@@ -113,6 +144,13 @@ async def _lists(store: StateStore) -> None:
     assert {link.id for link in await store.open_intents()} == {"left:1"}, "open intents are found"
     assert {link.id for link in await store.unsettled()} == {"left:1", "left:due"}, "what is due is found"
     assert (await store.count())["in_sync"] == 1201, "links are counted by their state"
+    assert {link.id for link in await store.waiting()} == {"left:1"}, "what waits for a person is found"
+    assert {link.id for link in await store.watched()} == {"left:1"}, "watched creates are found"
+    over = attrs.evolve((await store.load([Ref(Side.LEFT, "1")]))[Ref(Side.LEFT, "1")], tombstone=Tombstone(1.0))
+    over = await store.save(attrs.evolve(over, intent=None, watch=None))
+    assert (await store.load(over.refs))[over.refs[0]] == over, "a tombstone comes back as it was saved"
+    assert not await store.waiting(), "what is over waits for nobody"
+    assert not await store.watched(), "what is over is not watched"
 
 
 async def _journals(store: StateStore) -> None:
@@ -134,6 +172,21 @@ async def _journals(store: StateStore) -> None:
         assert len(await store.journal("left:1")) == 3, "a refused save leaves no line in the journal"
     else:
         raise AssertionError("a save over an older revision is refused")
+
+
+async def _counts_acts(store: StateStore) -> None:
+    line = Journaled("left:1", 100.0, "update", run="r1", acts=("overwrite:right", "blank:right"))
+    saved = await store.save(rich_link(), journal=[line])
+    saved = await store.save(saved, journal=[attrs.evolve(line, at=200.0, acts=("overwrite:right",))])
+    two = attrs.evolve(line, link_id="left:2", at=300.0, run="r2", acts=("overwrite:right",))
+    await store.save(Link.begin(Ref(Side.LEFT, "2")), journal=[two])
+    found = await store.acts_since(100.0)
+    assert dict(found) == {"overwrite:right": 2, "blank:right": 1}, "an act counts once for each link"
+    assert dict(await store.acts_since(250.0)) == {"overwrite:right": 1}, "acts before that time do not count"
+    newest = await store.history(limit=2)
+    assert [entry.run for _, entry in newest] == ["r2", "r1"], "the journal of all can be read from its newest entry"
+    older = await store.history(before=newest[-1][0])
+    assert [entry.at for _, entry in older] == [100.0], "and on from any of its numbers"
 
 
 async def _indexes(store: StateStore) -> None:
