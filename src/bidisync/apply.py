@@ -15,6 +15,7 @@ import attrs
 from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write, wait_for
+from bidisync.flapping import remembered
 from bidisync.journal import of_plan
 from bidisync.model import ABSENT, Conditional, Notes, Plan, Row, Side, Snapshot, Verb, Write
 from bidisync.notes import show, wanted_notes
@@ -37,14 +38,17 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         attempts=Attempts(),
         intent=None,
         settled=True,
+        approved="",
     )
     if plan.ends and not plan.writes:
         await parts.store.forget(link.refs)
-        ended = attrs.evolve(link, tombstone=_tombstone(parts, looks), base={}, reviews=())
-        return await parts.store.save(ended, journal=of_plan(parts, before, plan))
+        ended = attrs.evolve(link, tombstone=_tombstone(parts, looks), base={}, reviews=(), missing=None)
+        ended = await parts.store.save(ended, journal=of_plan(parts, before, plan))
+        shown = await show(parts, ended, looks, lease)
+        return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
         wait_for(parts, before)
-        link = await _carry_out(parts, link, plan, looks, lease, effects)
+        link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
     link = await show(parts, link, looks, lease)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
@@ -56,13 +60,17 @@ class Again(Stale):
     reason = "again"
 
 
-async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
+async def _carry_out(
+    parts: Parts, link: Link, failed: Attempts, plan: Plan, looks: Looks, lease: Lease, effects: Effects
+) -> Link:
+    """Intent, writes, proof. ``failed`` are the attempts so far, which count until this one succeeds."""
     done = link
     link = await parts.store.save(
         attrs.evolve(
             link,
             intent=_intent_of(parts, plan),
             fence=link.fence + 1,
+            attempts=failed,
             settled=False,
             shown={},
         ),
@@ -86,12 +94,13 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
         if plan.ends:
             await parts.store.forget(link.refs)
             return attrs.evolve(done, tombstone=_tombstone(parts, looks), base={}, reviews=())
+        done = attrs.evolve(done, recent=remembered(done, plan, parts.clock.now()))
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
         return await show(parts, done, seen, lease)
     except Unconfirmed:
         raise
     except SyncError:
-        await parts.store.save(attrs.evolve(done, settled=False))
+        await parts.store.save(attrs.evolve(done, settled=False, attempts=failed))
         raise
 
 

@@ -14,15 +14,17 @@ import attrs
 from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write
+from bidisync.gate import held
 from bidisync.identity import contradicts, shares_strong
 from bidisync.index import Index
-from bidisync.journal import journaled, new_record
+from bidisync.journal import new_record, of_create
 from bidisync.model import (
     ABSENT,
     Created,
     Defer,
     LinkState,
     Notes,
+    Plan,
     Ref,
     ReviewKind,
     Side,
@@ -35,8 +37,16 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
-from bidisync.state import Agreement, Attempts, Link, Shadow, Tombstone
+from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone, Watch
 from bidisync.strangers import Strangers
+
+FIRST_LOOK_S = 900.0
+WATCHED_S = 72_000.0
+
+
+def watching(intent: Intent, now: float) -> Watch:
+    """Look for a twin of what this create made, soon and once more within a day."""
+    return Watch(intent, now + FIRST_LOOK_S, now + WATCHED_S)
 
 
 @attrs.frozen
@@ -66,6 +76,10 @@ class Creation:
             named = await replica.find_by_counterpart(mine.id)
             if named:
                 return await self.strangers.adopt_one_of(link, mine, side, named)
+        plan = Plan(tuple(new_record(self.parts, payload, side)), (Write(side.other, Verb.CREATE, payload),))
+        waits = held(self.parts, link, plan, self.index.secret)
+        if waits is not None:
+            return await self.strangers.hold(link, mine, side, waits)
         watermark = await self.index.newest(side.other)
         intent = intent_for(self.parts, Verb.CREATE, side.other, payload, watermark)
         link = await self.parts.store.save(
@@ -76,8 +90,9 @@ class Creation:
                 attempts=Attempts(),
                 reviews=(),
                 settled=False,
+                approved="",
             ),
-            journal=[journaled(self.parts, link, "create", new_record(self.parts, payload, side))],
+            journal=[of_create(self.parts, link, plan, side.other)],
         )
         return await self._post(link, mine, side)
 
@@ -122,7 +137,11 @@ class Creation:
         intent = link.open_intent
         other = intent.side
         link = attrs.evolve(
-            link.with_id(other, created.id), intent=None, base=self._base_of(intent.payload, other), settled=False
+            link.with_id(other, created.id),
+            intent=None,
+            base=self._base_of(intent.payload, other),
+            settled=False,
+            watch=watching(intent, self.parts.clock.now()) if intent.unconfirmed else None,
         )
         if notes is not None:
             link = link.with_shown(other, notes)
@@ -203,6 +222,7 @@ class Creation:
                 base=self._base_of(intent.payload, intent.side),
                 settled=False,
                 attempts=Attempts(),
+                watch=watching(intent, self.parts.clock.now()),
             )
             stranger = (await self.parts.store.load([Ref(intent.side, found[0].id)])).get(Ref(intent.side, found[0].id))
             return await self.parts.store.save(bound, absorbs=[] if stranger is None else [stranger])
@@ -212,11 +232,11 @@ class Creation:
             return await self.strangers.stop(link, "create_unconfirmed")
         mine = await self.parts.replica(side).get(link.on(side) or "")
         if mine.gone:
-            return await self.parts.store.save(
-                attrs.evolve(link, intent=None, tombstone=Tombstone(self.parts.clock.now(), (side,)))
-            )
+            now = self.parts.clock.now()  # a request that still arrives makes a record that is nobody's
+            over = attrs.evolve(link, intent=None, tombstone=Tombstone(now, (side,)), watch=watching(intent, now))
+            return await self.parts.store.save(over)
         again = intent_for(self.parts, Verb.CREATE, intent.side, intent.payload, intent.watermark)
-        again = attrs.evolve(again, despite_duplicates=intent.despite_duplicates)
+        again = attrs.evolve(again, despite_duplicates=intent.despite_duplicates, unconfirmed=True)
         link = await self.parts.store.save(attrs.evolve(link, intent=again, fence=link.fence + 1))
         return await self._post(link, mine, side)
 
@@ -233,19 +253,20 @@ class Creation:
             for there in found
             if (other := links.get(Ref(intent.side, there.id))) is None or other.on(mine) is None
         ]
-        equal = [there for there in free if self._equal(intent.payload, there)]
+        equal = [there for there in free if self.equal(intent.payload, there)]
         keys = self.index.keys_of(intent.payload)
         same = [there for there in free if shares_strong(keys, self.index.keys(there))]
         return equal or same, bool(free)
 
     def may_be(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
         """Whether a record may be the one made from this payload: the same values, or the same keys."""
-        if self._equal(payload, there):
+        if self.equal(payload, there):
             return True
         keys, theirs = self.index.keys_of(payload), self.index.keys(there)
         return shares_strong(keys, theirs) or self.parts.identity.hints(keys, theirs)
 
-    def _equal(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
+    def equal(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
+        """Whether a record holds the values of this payload, as far as they can be compared."""
         for field in self.parts.policy.fields:
             sent, got = payload.get(field.name), there.fields.get(field.name, ABSENT)
             same = sent == got or (sent is not None and got not in (None, ABSENT) and field.key(sent) == field.key(got))

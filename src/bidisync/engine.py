@@ -11,7 +11,8 @@ own write ends after one look, and a crash is healed by calling it again.
     look       the hinted side; the other one only if something moved
     meet       a record without a counterpart: adopt, create, or ask a person
     reconcile  three versions in, a plan out; pure
-    guard      may the plan go?
+    gone       a record that is not there: is that certain, and what follows?
+    gate       may the plan go, or does somebody have to approve it?
     apply      intent, writes, proof, commit
 """
 
@@ -22,11 +23,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import attrs
 
 from bidisync.apply import Again, apply, landed
-from bidisync.detectors import outdated
-from bidisync.errors import Contended, Outdated, Stale, SyncError, Transient, Unauthorized, Unavailable
+from bidisync.errors import Contended, Merged, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
+from bidisync.flapping import calm
+from bidisync.gate import held
+from bidisync.gone import Canaries, weigh
+from bidisync.guards import DAY_S, Act, Run, acts_of, too_much
 from bidisync.index import Index
+from bidisync.journal import journaled
+from bidisync.looking import Rows, look, nothing_new, twin_due
 from bidisync.meet import Meeting
 from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
@@ -36,11 +42,11 @@ from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
 from bidisync.retry import counts
+from bidisync.scope import begin_anew
 from bidisync.spawn import side_by_side
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
-
-Rows = Mapping[Ref, Snapshot]
-"""Snapshots that a list has brought along, so that a batch needs fewer reads."""
+from bidisync.twins import REASON as TWIN
+from bidisync.twins import look_for_twin
 
 
 @attrs.frozen
@@ -61,12 +67,22 @@ class Engine:
 
     parts: Parts
     index: Index
-    _noticed: set[tuple[Side, str, str]] = attrs.field(factory=set, init=False, repr=False, eq=False)
+    _canaries: Canaries = attrs.field(factory=Canaries, repr=False, eq=False)
+    _noticed: set[tuple[Side, str, str]] = attrs.field(factory=set, repr=False, eq=False)
 
     @classmethod
     async def open(cls, parts: Parts) -> Engine:
         """An engine over these parts, which stay the caller's."""
+        await begin_anew(parts)
         return cls(parts, await Index.open(parts))
+
+    def during(self, run: Run) -> Engine:
+        """The same engine for one pass."""
+        return attrs.evolve(self, parts=attrs.evolve(self.parts, run=run))
+
+    def _in_a_run(self) -> Engine:
+        """The engine within the pass that it serves, else within a new one for what was named."""
+        return self if self.parts.run.id else self.during(Run(self.parts.chance.token()[:16]))
 
     async def sync(self, ref: Ref, rows: Rows | None = None) -> Outcome:
         """Bring one record into step, from wherever it stands, and say how it stands then.
@@ -74,6 +90,8 @@ class Engine:
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
+        if not self.parts.run.id:
+            return await self._in_a_run().sync(ref, rows)
         rows, effects = rows or {}, Effects()
         link = Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
@@ -89,6 +107,8 @@ class Engine:
                 if isinstance(error, Contended):
                     delay = self.parts.backoff.delay(error, attempt, self.parts.chance.fraction())
                     await self.parts.clock.sleep(delay or 0.0)
+            except Merged as error:
+                return await self._merged(ref, error, effects)
             except SyncError as error:
                 return await self._failed(ref, error, effects)
         return self._later(ref, link, last, effects, self.parts.clock.now())
@@ -99,7 +119,7 @@ class Engine:
         Refs of one link are dealt with once. The outcomes come in the order of the refs.
         """
         outcomes: list[Outcome] = []
-        async for group in self.in_groups(list(dict.fromkeys(refs)), rows or {}):
+        async for group in self._in_a_run().in_groups(list(dict.fromkeys(refs)), rows or {}):
             outcomes += group
         return outcomes
 
@@ -171,17 +191,23 @@ class Engine:
         return now
 
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
-        if link.tombstoned:
-            return self._told(Outcome.of(ref, link, effects))
+        if link.tombstone is not None:
+            if ref.side not in link.tombstone.gone or (await self.parts.replica(ref.side).get(ref.id)).gone:
+                return self._told(Outcome.of(ref, link, effects))
+            link = await self.parts.store.save(_restored(link))
         meeting = Meeting.under(lease, self.parts, self.index, effects)
+        if twin_due(self.parts, link):
+            link = await look_for_twin(self.parts, self.index, meeting.creation, link)
         if link.intent is not None and link.intent.verb is Verb.CREATE:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
-        mine = await self._look(ref, link, rows)
-        if self.nothing_new(link, ref.side, mine):
+        mine = await look(self.parts, self._canaries, ref, link, rows)
+        if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
             return self._told(Outcome.of(ref, link, effects))
+        if link.attempts.dead:  # what it failed with is not what it is now
+            link = await self.parts.store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
         other = ref.side.other
         if link.on(other) is None:
             if mine.gone:
@@ -197,56 +223,13 @@ class Engine:
                 if link.settled:
                     return self._told(Outcome.of(ref, link, effects))
                 raise Again("the new record is already another one")
-        theirs = await self._look(Ref(other, link.on(other) or ""), link, rows)
+        theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
         link = await self._settle(link, looks, lease, effects)
         if not link.settled:
             raise Again("a record moved while it was written")
         await self._learn(looks)
         return self._told(Outcome.of(ref, link, effects))
-
-    async def _look(self, ref: Ref, link: Link, rows: Rows) -> Snapshot:
-        """The record as it is: the row that a list brought along, else a read by id.
-
-        A row from before the last write or read of the record shows the past, and would
-        take back what was written since.
-        """
-        replica, row, shadow = self.parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
-        newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
-        if row is not None and newer and replica.capabilities.row_is_complete and not self._outdated(link, ref, row):
-            return row
-        snapshot = await replica.get(ref.id)
-        limits = self.parts.limits
-        for _ in range(limits.rereads):
-            if not self._outdated(link, ref, snapshot):
-                return snapshot
-            await self.parts.clock.sleep(limits.consistency_s / limits.rereads)
-            snapshot = await replica.get(ref.id)
-        if self._outdated(link, ref, snapshot):
-            raise Outdated("the record is still shown as it was before our last write")
-        return snapshot
-
-    def _outdated(self, link: Link, ref: Ref, snapshot: Snapshot) -> bool:
-        shadow = link.shadow(ref.side)
-        return shadow is not None and outdated(shadow, snapshot, self.parts.clock.now())
-
-    def nothing_new(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
-        """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""
-        if not (link.settled or link.attempts.dead):
-            return False
-        doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
-        return not doubted and self.unmoved(link, side, snapshot)
-
-    def unmoved(self, link: Link, side: Side, snapshot: Snapshot) -> bool:
-        """Whether the record is as it was when the link was last settled, given up, or put off."""
-        shadow = link.shadow(side)
-        put_off = link.attempts.next_at > self.parts.clock.now()
-        if put_off and shadow is None:
-            return True
-        if shadow is None or not (link.settled or link.attempts.dead or put_off) or snapshot.gone:
-            return False
-        change = self.parts.detector(shadow, snapshot)
-        return change is not None and not change
 
     async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:
         """A token that moved with equal values moves the shadow, and nothing else."""
@@ -259,10 +242,14 @@ class Engine:
         self._notice(looks)
         link = landed(self.parts, link, looks)
         plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
-        reason = self.parts.guard(link, plan)
-        if reason is not None:
-            held = Review(ReviewKind.HELD, reason)
-            plan = attrs.evolve(plan, writes=(), ends=False, reviews=(*plan.reviews, held))
+        if any(snapshot.gone for snapshot in looks.values()):
+            link, plan = await weigh(self.parts, self._canaries, link, looks, plan)
+        else:
+            link = attrs.evolve(link, missing=None)
+        plan = calm(link, plan, self.parts.clock.now())
+        waits = held(self.parts, link, plan, self.index.secret) or await self._too_many_deletes(link, plan)
+        if waits is not None:
+            plan = attrs.evolve(plan, writes=(), ends=False, reviews=(*plan.reviews, waits))
         shared = await self._still_shared(link)
         return await apply(
             self.parts, link, attrs.evolve(plan, reviews=(*plan.reviews, *shared)), looks, lease, effects
@@ -284,6 +271,8 @@ class Engine:
         doubts = tuple(review for review in link.reviews if review.kind is ReviewKind.IDENTITY)
         if not doubts:
             return ()
+        if any(review.reason == TWIN for review in doubts):
+            return doubts
         for side in Side:
             counterpart = link.on(side.other)
             if counterpart is not None and self.parts.replica(side).capabilities.keeps_notes:
@@ -329,6 +318,29 @@ class Engine:
         outcome = Outcome.of(ref, unsettled, effects, retry_at=at)
         return self._told(attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason))
 
+    async def _merged(self, ref: Ref, error: Merged, effects: Effects) -> Outcome:
+        """Another record answers under this id: a person has to say what became of this one."""
+        link = await self._link_of(ref)
+        review = Review(ReviewKind.IDENTITY, error.reason)
+        if review not in link.reviews:
+            others = tuple(known for known in link.reviews if known.kind is not ReviewKind.IDENTITY)
+            journal = [journaled(self.parts, link, "review", reason=error.reason)]
+            link = attrs.evolve(link, reviews=(*others, review), attempts=Attempts(), settled=True)
+            link = await self.parts.store.save(link, journal=journal)
+        return self._told(Outcome.of(ref, link, effects))
+
+    async def _too_many_deletes(self, link: Link, plan: Plan) -> Review | None:
+        """Deletions count whoever asked for them: the review under which one too many waits."""
+        acts = [act for act in acts_of(plan) if act.startswith(Act.DELETE.value)]
+        if not acts:
+            return None
+        parts = self.parts
+        links = sum((await parts.store.count()).values())
+        lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+        over = too_much(parts.bounds, [acts], lately, links)
+        run = attrs.evolve(parts.run, held={**over, **parts.run.held})
+        return held(attrs.evolve(parts, run=run), link, plan, self.index.secret)
+
     async def _failed(self, ref: Ref, error: SyncError, effects: Effects) -> Outcome:
         """A failure of this record: counted, and due again after a while, or dead."""
         if isinstance(error, Unauthorized) or (isinstance(error, Unavailable) and error.system):
@@ -341,6 +353,11 @@ class Engine:
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
         self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
         return self._told(Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at))
+
+
+def _restored(link: Link) -> Link:
+    """The link of a record that somebody brought back: what both sides agreed on is over."""
+    return attrs.evolve(link, tombstone=None, missing=None, base={}, reviews=(), settled=False)
 
 
 def _reviewed(link: Link, field: str) -> bool:

@@ -13,6 +13,7 @@ SyncError
     ├── Unmappable       a value that has no form on the other side
     ├── Rejected         the remote refuses it as invalid
     │   └── Duplicate    … because such a record exists already
+    ├── Merged           another record answers under this id
     ├── Unauthorized     credentials or permissions
     └── Misconfigured    settings, mapping or policy are wrong
 ```
@@ -117,6 +118,12 @@ class Duplicate(Rejected):
     def __init__(self, message: str, *, existing: Sequence[Snapshot] = ()) -> None:
         super().__init__(message)
         self.existing = tuple(existing)
+
+
+class Merged(Permanent):
+    """A record answered under an id that is not its own: somebody may have merged two."""
+
+    reason = "merged"
 
 
 class Unauthorized(Permanent):

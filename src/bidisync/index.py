@@ -19,7 +19,7 @@ class Index:
     """The index of both sides, in the state store. Open it with ``Index.open``."""
 
     parts: Parts
-    _secret: bytes = attrs.field(repr=False)
+    secret: bytes = attrs.field(repr=False)
 
     @classmethod
     async def open(cls, parts: Parts) -> Index:
@@ -32,12 +32,12 @@ class Index:
 
     def keys_of(self, fields: Fields) -> Mapping[str, str]:
         """The hashes that these fields answer to."""
-        return self.parts.identity.keys(fields, self._secret)
+        return self.parts.identity.keys(fields, self.secret)
 
     def keys(self, snapshot: Snapshot) -> Mapping[str, str]:
         """The hashes that a record answers to, the counterpart it names included."""
         counterpart = snapshot.notes.counterpart if snapshot.notes is not None else None
-        return self.parts.identity.keys(snapshot.fields, self._secret, counterpart=counterpart)
+        return self.parts.identity.keys(snapshot.fields, self.secret, counterpart=counterpart)
 
     def known(self, side: Side, snapshot: Snapshot) -> Known:
         """The entry of a record."""
@@ -52,11 +52,11 @@ class Index:
 
     async def matches(self, side: Side, mine: Snapshot) -> Sequence[Known]:
         """The records of that side which share a key with this one."""
-        return await self.parts.store.matches(side, self.parts.identity.keys(mine.fields, self._secret))
+        return await self.parts.store.matches(side, self.parts.identity.keys(mine.fields, self.secret))
 
     async def naming(self, side: Side, counterpart: str) -> Sequence[Known]:
         """The records of that side whose notes name this id of the other."""
-        keys = self.parts.identity.keys({}, self._secret, counterpart=counterpart)
+        keys = self.parts.identity.keys({}, self.secret, counterpart=counterpart)
         return await self.parts.store.matches(side, {COUNTERPART: keys[COUNTERPART]})
 
     async def ready(self, side: Side) -> None:

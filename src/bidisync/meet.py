@@ -51,6 +51,8 @@ class Meeting:
             return await self._named(mine, side, mine.notes.counterpart)
         await self.index.ready(side.other)
         await self._not_just_made(link, mine, side)
+        if await self._is_twin(mine, side):
+            return Defer("twin")
         candidates = await self.index.matches(side.other, mine)
         links = await self.parts.store.load([known.ref for known in candidates])
         verdict = self.parts.identity.judge(
@@ -93,6 +95,16 @@ class Meeting:
         for link in (await self.parts.store.load(sorted(refs, key=str))).values():
             if review not in link.reviews:
                 await self.parts.store.save(attrs.evolve(link, reviews=(*link.reviews, review), settled=False))
+
+    async def _is_twin(self, mine: Snapshot, side: Side) -> bool:
+        """Whether a create that went through long ago, with an unknown outcome at first, made this one as well."""
+        return any(
+            link.watch is not None
+            and link.watch.intent.side is side
+            and link.on(side) != mine.id
+            and self.creation.equal(link.watch.intent.payload, mine)
+            for link in await self.parts.store.watched()
+        )
 
     async def _not_just_made(self, link: Link, mine: Snapshot, side: Side) -> None:
         """Refuse to take for new what a create that is still open may have made."""

@@ -10,6 +10,7 @@ from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.errors import Misconfigured
 from bidisync.events import Event
+from bidisync.guards import Bounds, Run
 from bidisync.identity import Identity
 from bidisync.mapping import Mapped
 from bidisync.model import Plan, Side
@@ -33,7 +34,8 @@ class Limits:
     old a read may be that an unconditional write stands on; ``consistency_s`` how long a
     remote may still show what was there before our own write, and ``rereads`` how often it
     is asked meanwhile; ``requeues`` how often in a row a record may move while it is worked
-    on.
+    on; ``grace_s`` how long a record must be missing before anything follows, unless a
+    second pass misses it too.
     """
 
     request_timeout_s: float = 30.0
@@ -44,11 +46,17 @@ class Limits:
     concurrency: int = 10
     chunk: int = 50
     requeues: int = 10
+    grace_s: float = 86_400.0
 
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """Everything exchangeable, in one value. ``left`` and ``right`` hold records of the same fields."""
+    """Everything exchangeable, in one value. ``left`` and ``right`` hold records of the same fields.
+
+    ``scope`` says in words of its own what each field is mapped to, and under the name ``""``
+    which systems these are: where it changes, the fields concerned begin anew. ``run`` is the
+    pass that these parts serve.
+    """
 
     left: Replica
     right: Replica
@@ -58,6 +66,9 @@ class Parts:
     identity: Identity = Identity()
     detector: ChangeDetector = attrs.field()
     guard: Guard = go
+    bounds: Bounds = Bounds()
+    scope: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    run: Run = Run()
     clock: Clock = attrs.Factory(SystemClock)
     chance: Chance = attrs.Factory(SystemChance)
     backoff: Backoff = Backoff()

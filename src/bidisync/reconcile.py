@@ -350,6 +350,6 @@ def _one_is_gone(policy: Policy, base: Mapping[str, Agreement], left: Snapshot, 
     )
     if edited:
         return Plan(reviews=(Review(ReviewKind.GONE, f"deleted_{lost.value}_edited_{kept.value}"),))
-    if policy.on_delete is OnDelete.PROPAGATE:
+    if policy.on_delete in (OnDelete.PROPAGATE, OnDelete.ARCHIVE):
         return Plan(writes=(Write(kept, Verb.DELETE, expect=survivor.version),), ends=True)
     return Plan(reviews=(Review(ReviewKind.GONE, f"deleted_{lost.value}"),))

@@ -53,6 +53,7 @@ class OnDelete(enum.Enum):
 
     REVIEW = "review"
     PROPAGATE = "propagate"
+    ARCHIVE = "archive"  # like propagate, to a replica that archives instead of deleting
     IGNORE = "ignore"
 
 
@@ -149,11 +150,16 @@ def _check_group(group: Group, members: Sequence[Field]) -> None:
 
 @attrs.frozen
 class Policy:
-    """All fields and all groups of one kind of record; wrong ones are ``Misconfigured``."""
+    """All fields and all groups of one kind of record; wrong ones are ``Misconfigured``.
+
+    ``deletes_on`` are the sides where a deletion of the other side may be carried out, in
+    whatever way their replica deletes.
+    """
 
     fields: tuple[Field, ...] = attrs.field(converter=_as_fields)
     groups: tuple[Group, ...] = attrs.field(converter=_as_groups)
     on_delete: OnDelete = OnDelete.REVIEW
+    deletes_on: frozenset[Side] = frozenset(Side)
     _members: Mapping[str, tuple[Field, ...]] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:

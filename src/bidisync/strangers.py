@@ -69,6 +69,13 @@ class Strangers:
         )
         return await self._save_shown(link, side, mine)
 
+    async def hold(self, link: Link, mine: Snapshot, side: Side, review: Review) -> Link:
+        """The link stored as one whose counterpart is made once somebody approves."""
+        link = attrs.evolve(
+            link.with_shadow(side, Shadow.of(mine)), reviews=(review,), attempts=Attempts(), intent=None, settled=True
+        )
+        return await self._save_shown(link, side, mine)
+
     async def stop(self, link: Link, reason: str) -> Link:
         """The link stored without its intent: nothing further happens to it by itself."""
         review = Review(ReviewKind.IDENTITY, reason)

@@ -3,7 +3,8 @@
 A pass first takes up what an earlier one left open, then reads both lists once. Rows that
 are as they were end there. The others are learnt by the index, and only when both lists are
 through are they dealt with: so two strangers that are the same person meet before either is
-made a second time. Cursors move once everything that they cover has been dealt with.
+made a second time, and guards see what the whole pass would do before any of it is done.
+Cursors move once everything that they cover has been dealt with.
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ from collections.abc import Callable
 import attrs
 
 from bidisync.engine import Engine
+from bidisync.forecast import Forecast
+from bidisync.guards import DAY_S, Occasion, Run
+from bidisync.looking import nothing_new, unmoved
 from bidisync.model import LinkState, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
-from bidisync.state import Link
+from bidisync.scope import baseline_done
+from bidisync.state import Attempts, Link
 
 Progress = Callable[[int, int], None]
 """Told how many records were dealt with, of how many."""
 
 READ_ORDER = (Side.RIGHT, Side.LEFT)
+
+_CONTACT = "contact"  # the mark of the first pass over both lists that ended
 
 _NOT_STORED = ("stale", "again", "contended")
 """Reasons to come back to a record that stand in no state: only its cursor brings it back."""
@@ -31,8 +38,10 @@ class _Work:
     """What a pass has to deal with: one ref per link, and the rows that came with the lists."""
 
     keep_rows: int
+    forecast: Forecast
     refs: dict[str, Ref] = attrs.Factory(dict)
     rows: dict[Ref, Snapshot] = attrs.Factory(dict)
+    strangers: dict[str, Ref] = attrs.Factory(dict)
     listed: dict[Side, set[str]] = attrs.Factory(lambda: {Side.LEFT: set(), Side.RIGHT: set()})
 
     def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
@@ -68,22 +77,26 @@ class Sweep:
         changes seen on that side are dealt with. Raises ``Unavailable`` and ``Unauthorized``
         when a system fails as a whole; what was done until then is kept.
         """
-        tally = Tally()
-        work = _Work(self.keep_rows)
-        now = self.engine.parts.clock.now()
-        for link in await self.engine.parts.store.unsettled():
-            if link.attempts.next_at <= now:
-                work.add(link.id, link.origin)
+        store, tally = self.engine.parts.store, Tally()
+        occasion = Occasion.FULL if everything else Occasion.POLL
+        first = await store.get_mark(_CONTACT) is None
+        run = Run(self.engine.parts.chance.token()[:16], occasion, first_contact=first)
+        work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
+        await self._take_up(work, everything)
+        whole = {listed for listed in READ_ORDER if await self._lists_all(listed, everything)}
         cursors = {listed: await self._read(listed, work, tally, everything, side) for listed in READ_ORDER}
         suspects = await self._suspect_missing(work, side) if everything else {}
         if not everything:
             await self._rotate(work, side)
-        await self._deal(list(work.refs.values()), work, tally, progress)
+        engine = self.engine.during(await self._judged(run, work, whole, everything))
+        await self._deal(engine, list(work.refs.values()), work, tally, progress)
         if everything and side is None:
             await self._remember_partial(suspects, tally)
         tally.rounds = 1
-        while tally.rounds < rounds and await self._again(tally, work, progress):
+        while tally.rounds < rounds and await self._again(engine, tally, work, progress):
             tally.rounds += 1
+        if side is None and len(whole) == len(READ_ORDER):
+            await self._done_in_full(first)
         moving = any(o.open and o.reason in _NOT_STORED for o in tally.outcomes.values())
         for listed, cursor in cursors.items():
             if cursor is not None and side in (None, listed) and not moving:
@@ -93,12 +106,47 @@ class Sweep:
     async def named(self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None) -> Tally:
         """The given records, in up to ``rounds`` rounds."""
         tally = Tally()
-        work = _Work(self.keep_rows)
-        await self._deal(refs, work, tally, progress)
+        work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
+        engine = self.engine.during(Run(self.engine.parts.chance.token()[:16]))
+        await self._deal(engine, refs, work, tally, progress)
         tally.rounds = 1
-        while tally.rounds < rounds and await self._again(tally, work, progress):
+        while tally.rounds < rounds and await self._again(engine, tally, work, progress):
             tally.rounds += 1
         return tally
+
+    async def _judged(self, run: Run, work: _Work, whole: set[Side], everything: bool) -> Run:
+        """The run, with what guards hold in it after a look at everything that it would do."""
+        for link_id, ref in () if run.first_contact else work.strangers.items():
+            if ref in work.rows:
+                await work.forecast.stranger(link_id, ref.side, work.rows[ref])
+        lengths = {side: len(work.listed[side]) for side in whole}
+        return await work.forecast.judge(run, lengths, full=everything)
+
+    async def _take_up(self, work: _Work, everything: bool) -> None:
+        """What an earlier pass left open, what is to be looked for again, and the dead after a day."""
+        store, now = self.engine.parts.store, self.engine.parts.clock.now()
+        for link in await store.unsettled():
+            if link.attempts.next_at <= now:
+                work.add(link.id, link.origin)
+        for link in await store.watched():
+            if link.watch is not None and link.watch.next_at <= now:
+                work.add(link.id, link.origin)
+        for link in await store.waiting() if everything else ():
+            if link.attempts.dead and link.attempts.next_at + DAY_S <= now:
+                await store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
+                work.add(link.id, link.origin)
+
+    async def _lists_all(self, side: Side, everything: bool) -> bool:
+        """Whether the list of that side comes in full in this pass."""
+        parts = self.engine.parts
+        follows = parts.replica(side).capabilities.changed_since
+        return everything or not follows or await parts.store.get_mark(f"cursor:{side.value}") is None
+
+    async def _done_in_full(self, first: bool) -> None:
+        """Both lists were read in full and dealt with: what waited for that is over."""
+        if first:
+            await self.engine.parts.store.set_mark(_CONTACT, "made")
+        await baseline_done(self.engine.parts)
 
     async def _read(self, listed: Side, work: _Work, tally: Tally, everything: bool, only: Side | None) -> str | None:
         """Read one side's list; the cursor up to which it was read."""
@@ -128,19 +176,24 @@ class Sweep:
             work.listed[listed].add(snapshot.id)
             link = links.get(ref)
             if link is not None and self._rests(link, listed, snapshot, everything):
+                work.forecast.at_rest(listed)
                 tally.skip(link.id, link.state)
                 continue
             moved.append(snapshot)
             if only in (None, listed):
                 work.add(str(ref) if link is None else link.id, ref, snapshot)
+                if link is not None:
+                    work.forecast.moved(link, listed, snapshot, work.rows)
+                if link is None or link.on(listed.other) is None:
+                    work.strangers[str(ref) if link is None else link.id] = ref
         if moved:
             await self.engine.index.learn(listed, moved)
 
     def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
         """Whether this record needs no look; a complete pass also looks at what waits for a person."""
         if everything and link.settled:
-            return self.engine.nothing_new(link, listed, snapshot)
-        return self.engine.unmoved(link, listed, snapshot)
+            return nothing_new(self.engine.parts, link, listed, snapshot)
+        return unmoved(self.engine.parts, link, listed, snapshot)
 
     async def _suspect_missing(self, work: _Work, only: Side | None) -> dict[str, Ref]:
         """Linked records that no list showed, by link: looked at by id, for a list proves nothing."""
@@ -152,6 +205,7 @@ class Sweep:
                 for ref in link.refs:
                     if only in (None, ref.side) and ref.id not in work.listed[ref.side]:
                         work.refs[link.id] = suspects[link.id] = ref
+                        work.forecast.missing(link, ref.side)
         return suspects
 
     async def _remember_partial(self, suspects: dict[str, Ref], tally: Tally) -> None:
@@ -182,7 +236,9 @@ class Sweep:
                 work.refs.setdefault(link_id, ref)
             await store.set_mark(f"rotation:{side.value}", chosen[-1][0] if chosen else None)
 
-    async def _deal(self, refs: list[Ref], work: _Work, tally: Tally, progress: Progress | None) -> None:
+    async def _deal(
+        self, engine: Engine, refs: list[Ref], work: _Work, tally: Tally, progress: Progress | None
+    ) -> None:
         done = 0
 
         def told(outcomes: list[Outcome]) -> None:
@@ -193,10 +249,10 @@ class Sweep:
             if progress is not None:
                 progress(done, len(refs))
 
-        async for outcomes in self.engine.in_groups(refs, work.rows):
+        async for outcomes in engine.in_groups(refs, work.rows):
             told(outcomes)
 
-    async def _again(self, tally: Tally, work: _Work, progress: Progress | None) -> bool:
+    async def _again(self, engine: Engine, tally: Tally, work: _Work, progress: Progress | None) -> bool:
         """Another round for what is due within patience; false if nothing is."""
         clock = self.engine.parts.clock
         limit = clock.now() + self.patience_s
@@ -205,7 +261,7 @@ class Sweep:
             return False
         await clock.sleep(max(0.0, max(o.retry_at or 0.0 for o in due) - clock.now()))
         work.rows.clear()
-        await self._deal([o.ref for o in due], work, tally, progress)
+        await self._deal(engine, [o.ref for o in due], work, tally, progress)
         return True
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn, cast
 import attrs
 
 from bidisync.clock import local_seconds
-from bidisync.errors import Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
+from bidisync.errors import Merged, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.protocols import Clock
 from bidisync.state import Intent
@@ -64,7 +64,7 @@ class AdvowareReplica:
         if party is None:
             raise self.session.wire.unreadable(Request("GET", ""))
         if _number(_camel(party)) != id:
-            raise Rejected("advoware answered with another party than the one asked for: it may have been merged")
+            raise Merged("advoware answered with another party than the one asked for: it may have been merged")
         return self._snapshot(party)
 
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:

@@ -37,7 +37,7 @@ from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
-from bidisync_espo_advo.policy import hold_deletes, party_policy
+from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
 from bidisync_espo_advo.profile import AdvowareProfile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
@@ -71,7 +71,13 @@ class Remotes:
         }
         sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
         return cls(
-            EspoReplica(settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY)),
+            EspoReplica(
+                settings.espocrm,
+                wires["espocrm"],
+                clock,
+                tuple(field.espocrm for field in PARTY),
+                settings.sync.archive_field if settings.sync.delete == "archive" else "",
+            ),
             AdvowareReplica(
                 settings.advoware,
                 sign_in,
@@ -187,7 +193,9 @@ async def open_sync(
             locks=locks,
             identity=PARTY_IDENTITY,
             detector=_detector(policy, remotes.advoware.profile),
-            guard=hold_deletes,
+            guard=delete_guard(settings),
+            bounds=party_bounds(settings),
+            scope=party_scope(settings),
             clock=clock,
             chance=chance,
             backoff=Backoff(attempts=settings.sync.max_attempts),

@@ -155,6 +155,51 @@ def explain(options: Options, link: str, field_group: str | None, shows: bool) -
 @group.command()
 @_global
 @click.pass_obj
+def status(options: Options) -> int:
+    """Say how the links stand, what waits for a person, and what the last pass did."""
+    from bidisync_espo_advo.operating import status_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(status_command(options.settings(), report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("plan_hash")
+@_global
+@click.pass_obj
+def approve(options: Options, plan_hash: str) -> int:
+    """Let the held plans of this hash go: exactly those; what moved since is held again.
+
+    The hash stands in what sync, plan and status print.
+    """
+    from bidisync_espo_advo.operating import approve_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(approve_command(options.settings(), digest=plan_hash, report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("links", nargs=-1, metavar="[LINK …]")
+@click.option("--all", "everything", is_flag=True, help="Everything that was given up.")
+@_global
+@click.pass_obj
+def retry(options: Options, links: tuple[str, ...], everything: bool) -> int:
+    """Try records again that were given up.
+
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware).
+    """
+    from bidisync_espo_advo.operating import retry_command
+    from bidisync_espo_advo.report import Report
+
+    if bool(links) == everything:
+        raise click.UsageError("give records, or --all")
+    work = retry_command(options.settings(), names=links, everything=everything, report=Report(options.as_json))
+    return asyncio.run(work)
+
+
+@group.command()
+@_global
+@click.pass_obj
 def check(options: Options) -> int:
     """Open every configured part, read-only, and say what works and what is missing."""
     from bidisync_espo_advo.checking import check_command

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from typing import Any
 
 import attrs
 
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured
 from bidisync.events import Event, Noticed
+from bidisync.guards import HeldPlan, held_plans
 from bidisync.model import LinkState, Ref, Side
 from bidisync.outcome import Tally
+from bidisync.protocols import StateStore
 from bidisync_espo_advo.app import open_sync
 from bidisync_espo_advo.explaining import NAMES
 from bidisync_espo_advo.report import Report
@@ -51,6 +55,7 @@ class SyncResult:
     calls: Mapping[str, Mapping[str, int]]
     duration_s: float
     reasons: Mapping[str, int]
+    held_plans: Sequence[Mapping[str, object]] = ()
 
     @classmethod
     def of(
@@ -59,6 +64,7 @@ class SyncResult:
         states: Mapping[LinkState, int],
         calls: Mapping[str, Mapping[str, int]],
         duration_s: float,
+        held: Sequence[HeldPlan] = (),
     ) -> SyncResult:
         """The sums of a pass; ``states`` are those of everything that was asked for."""
         by_side = {name: getattr(tally, name) for name in ("created", "updated", "deleted")}
@@ -77,6 +83,7 @@ class SyncResult:
             calls=calls,
             duration_s=round(duration_s, 3),
             reasons=dict(sorted(Counter(o.reason for o in tally.outcomes.values() if o.reason).items())),
+            held_plans=[held_document(plan) for plan in held],
         )
 
     @property
@@ -110,11 +117,34 @@ class SyncResult:
         rows += [(name, str(number)) for name, number in waiting.items() if number]
         if self.reasons:
             rows.append(("what waits now, and why", ", ".join(f"{n} {code}" for code, n in self.reasons.items())))
+        rows += held_rows(self.held_plans)
         rows += [
             (f"calls to {system}", ", ".join(f"{number} {verb}" for verb, number in verbs.items() if number) or "none")
             for system, verbs in self.calls.items()
         ]
         return [*rows, ("time", f"{self.duration_s:.1f} s")]
+
+
+LAST_PASS = "last_pass"
+
+
+async def remember_pass(store: StateStore, at: float, document: Mapping[str, Any]) -> None:
+    """Keep what the last pass did, for ``status``."""
+    kept = {key: document[key] for key in ("examined", "created", "updated", "deleted", "calls", "duration_s")}
+    await store.set_mark(LAST_PASS, json.dumps({"at": at, **kept}))
+
+
+def held_document(plan: HeldPlan) -> dict[str, object]:
+    """A held plan for a program: its records are named, nothing of them is told."""
+    return {"hash": plan.digest, "reason": plan.reason, "records": len(plan.links), "links": list(plan.links)}
+
+
+def held_rows(plans: Sequence[Mapping[str, object]]) -> list[tuple[str, str]]:
+    """The same for people, with what to do next."""
+    return [
+        (f"waits for approval ({plan['reason']})", f"{plan['records']} records: espo-advo approve {plan['hash']}")
+        for plan in plans
+    ]
 
 
 def read_ref(text: str) -> Ref:
@@ -152,7 +182,10 @@ async def sync_command(
             else:
                 tally = await sync.sweep(everything=everything, side=side, rounds=rounds, progress=progress)
         states = tally.states() if refs else await sync.states()
-        result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began)
+        held = held_plans(await sync.engine.parts.store.waiting())
+        result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began, held)
+        if not dry_run:
+            await remember_pass(sync.engine.parts.store, clock.now(), attrs.asdict(result))
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
     report.show(title, result.rows(), attrs.asdict(result))
     for event in noticed:

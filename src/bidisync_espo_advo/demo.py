@@ -74,6 +74,7 @@ async def demo_command(*, records: int, seed: int, port: int, report: Report) ->
             "espocrm": crm.config,
             "advoware": erp.config,
             "state": {"url": "sqlite:///:memory:"},
+            "guards": {"max_overwrite_percent": 50.0},  # people here edit more at once than in any office
         }
         report.say(f"EspoCRM simulator on {crm.url} and Advoware simulator on {erp.url}")
         report.say(f"{2 * own} parties on each side, {own} of them on both; nothing is linked yet.")

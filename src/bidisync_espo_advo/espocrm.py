@@ -19,7 +19,7 @@ from urllib.parse import quote
 import attrs
 
 from bidisync.clock import utc_seconds, utc_text
-from bidisync.errors import Duplicate, Misconfigured, Rejected, Stale, Unauthorized, Unavailable
+from bidisync.errors import Duplicate, Merged, Misconfigured, Rejected, Stale, Unauthorized, Unavailable
 from bidisync.model import (
     ABSENT,
     Capabilities,
@@ -50,13 +50,15 @@ class EspoReplica:
     """The records of one entity type, in EspoCRM's own attributes.
 
     ``attributes`` are those that matter to the caller: what a create's reply lacks of them
-    is empty. Conditional writes are used where the server delivers version numbers.
+    is empty. Conditional writes are used where the server delivers version numbers. With an
+    ``archive_field`` records are archived instead of deleted: it becomes false.
     """
 
     config: EspoConfig
     wire: Wire
     clock: Clock
     attributes: tuple[str, ...] = ()
+    archive_field: str = ""
     _user_id: str | None = attrs.field(default=None, init=False)
 
     @property
@@ -84,6 +86,8 @@ class EspoReplica:
         if response.status == 404:
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         record = self._record(response, "GET")
+        if record["id"] != id:
+            raise Merged("espocrm answered with another record than the one asked for")
         if record.get("deleted") is True:
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         return self._snapshot(record)
@@ -143,7 +147,10 @@ class EspoReplica:
         return self._snapshot(record) if proven else None
 
     async def delete(self, seen: Snapshot) -> None:
-        """Delete the record; that it is gone already is as good."""
+        """Delete or archive the record; that it is gone already is as good."""
+        if self.archive_field:
+            await self.update(seen, {self.archive_field: False})
+            return
         response = await self._send("DELETE", f"{self.config.entity_type}/{quote(seen.id, safe='')}")
         if response.status not in (200, 404):
             self._refused(response, "DELETE")

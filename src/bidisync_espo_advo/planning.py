@@ -9,11 +9,12 @@ import attrs
 
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
+from bidisync.guards import held_plans
 from bidisync.model import LinkState, Row, Side
 from bidisync.outcome import Tally
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import open_store, open_sync
-from bidisync_espo_advo.commands import Exit, read_ref
+from bidisync_espo_advo.commands import Exit, held_document, held_rows, read_ref
 from bidisync_espo_advo.explaining import (
     HEAD,
     NAMES,
@@ -82,7 +83,8 @@ async def plan_command(
             for entry in await sync.engine.parts.store.journal(link_id)
             if entry.at >= began
         ]
-        result = PlanResult.of(tally, entries, sync.calls)
+        held = [held_document(plan) for plan in held_plans(await sync.engine.parts.store.waiting())]
+        result = PlanResult.of(tally, entries, sync.calls, held)
     if report.as_json:
         report.document({**attrs.asdict(result), "records": [entry_document(entry, mask) for entry in entries]})
     else:
@@ -106,9 +108,16 @@ class PlanResult:
     cleared: int
     waiting: Mapping[str, int]
     calls: Mapping[str, int]
+    held_plans: Sequence[Mapping[str, object]] = ()
 
     @classmethod
-    def of(cls, tally: Tally, entries: Sequence[Journaled], calls: Mapping[str, Mapping[str, int]]) -> PlanResult:
+    def of(
+        cls,
+        tally: Tally,
+        entries: Sequence[Journaled],
+        calls: Mapping[str, Mapping[str, int]],
+        held: Sequence[Mapping[str, object]],
+    ) -> PlanResult:
         """The sums over what would be done, and what would wait for a person."""
         decisions = [decision for entry in entries for decision in entry.decisions]
         states = tally.states()
@@ -125,6 +134,7 @@ class PlanResult:
                 "reads": sum(verbs["GET"] for verbs in calls.values()),
                 "writes": sum(map(sum, (tally.created.values(), tally.updated.values(), tally.deleted.values()))),
             },
+            held_plans=held,
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -143,4 +153,5 @@ class PlanResult:
             ("values that would be emptied", str(self.cleared)),
             ("calls", f"{self.calls['reads']} made to find out, {self.calls['writes']} data writes to follow"),
         ]
+        rows += held_rows(self.held_plans)
         return rows + [(f"waits: {state}", str(number)) for state, number in self.waiting.items()]

@@ -8,11 +8,14 @@ import attrs
 
 from bidisync.conflicts import Merge, Newest, ask, fill_blanks, prefer_left, prefer_right
 from bidisync.errors import Misconfigured
+from bidisync.guards import Bounds
 from bidisync.model import Plan, Side, Verb
-from bidisync.protocols import ConflictStrategy
+from bidisync.parts import go
+from bidisync.protocols import ConflictStrategy, Guard
 from bidisync.schema import Drift, Group, OnDelete, Owner, Policy
+from bidisync.scope import EVERYTHING
 from bidisync.state import Link
-from bidisync_espo_advo.fields import GROUPS, party_fields
+from bidisync_espo_advo.fields import GROUPS, PARTY, party_fields
 from bidisync_espo_advo.settings import GroupSettings, Settings
 
 _STRATEGIES: Mapping[str, ConflictStrategy] = {
@@ -29,7 +32,7 @@ _INITIAL: Mapping[str, ConflictStrategy] = {
 }
 _ON_DELETE = {
     "review": OnDelete.REVIEW,
-    "archive": OnDelete.REVIEW,  # Advoware has no field to archive with
+    "archive": OnDelete.ARCHIVE,
     "propagate": OnDelete.PROPAGATE,
     "ignore": OnDelete.IGNORE,
 }
@@ -63,6 +66,7 @@ def party_policy(settings: Settings, strategies: Mapping[str, ConflictStrategy] 
         fields=fields,
         groups=[_group(name, settings.groups[name], own.get(name)) for name in GROUPS],
         on_delete=_ON_DELETE[settings.sync.delete],
+        deletes_on=frozenset({Side.LEFT}),  # Advoware deletes nothing, and has no field to archive with
     )
 
 
@@ -87,6 +91,23 @@ def _strategy(name: str, on_merge_conflict: str) -> ConflictStrategy:
     return Merge(_STRATEGIES[on_merge_conflict]) if name == "merge" else _STRATEGIES[name]
 
 
+def party_scope(settings: Settings) -> Mapping[str, str]:
+    """What each field is mapped to, and under ``""`` which records of which systems these are."""
+    fields = {field.name: f"{field.espocrm}|{field.advoware}|{field.form}" for field in PARTY}
+    systems = (settings.espocrm.entity_type, settings.advoware.kanzlei, settings.advoware.database)
+    return {**fields, EVERYTHING: "|".join(systems)}
+
+
+def party_bounds(settings: Settings) -> Bounds:
+    """How much may happen unasked."""
+    return Bounds(**attrs.asdict(settings.guards))
+
+
+def delete_guard(settings: Settings) -> Guard:
+    """The guard of this binding: no record is deleted without somebody's approval. Archiving can be undone."""
+    return go if settings.sync.delete == "archive" else hold_deletes
+
+
 def hold_deletes(link: Link, plan: Plan) -> str | None:
-    """The guard of this binding: no record is deleted without somebody's approval."""
+    """Holds every deletion."""
     return "delete_needs_approval" if any(write.verb is Verb.DELETE for write in plan.writes) else None

@@ -106,7 +106,8 @@ async def test_a_text_that_advoware_cuts_is_seen_and_the_long_one_stays():
 
 
 async def test_one_record_that_always_fails_among_many_stops_nobody():
-    async with opened(crm_records=60, erp_records=60) as office, open_sync(office.settings) as sync:
+    guards = {"max_overwrite_percent": 100.0}  # somebody edits everybody here
+    async with opened(crm_records=60, erp_records=60, guards=guards) as office, open_sync(office.settings) as sync:
         await sync.sweep(everything=True)
         ids = list(office.crm.store.records)
         for id in ids:

@@ -85,7 +85,7 @@ async def test_strategies_differ_by_group_and_come_from_python_too(office: Offic
         crm, erp = office.pair(id)
         assert crm["zusatz"] == erp["zusatz"] == "viel länger"
         assert crm["art"] == erp["art"] == "Mandant", "the group personenstand is Advoware's"
-        assert asked == ["stammdaten"]
+        assert set(asked) == {"stammdaten"}
 
 
 async def test_two_espocrm_records_with_one_number_are_both_left_to_a_person(office: Office):

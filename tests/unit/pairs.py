@@ -60,6 +60,7 @@ class Pair:
     store: StateStore = attrs.Factory(MemoryStore)
     clock: ManualClock = attrs.Factory(ManualClock)
     seed: int = 0
+    more: dict[str, object] = attrs.Factory(dict)  # other parts of the engine
     tally: Tally = attrs.Factory(Tally)
 
     def __attrs_post_init__(self) -> None:
@@ -79,7 +80,7 @@ class Pair:
                 identity=Identity(strong=(("name", "born"),), weak=(("name",),)),
                 clock=self.clock,
                 chance=SeededChance(self.seed),
-                limits=Limits(concurrency=1),
+                **{"limits": Limits(concurrency=1), **self.more},  # type: ignore[arg-type]
             )
         )
 

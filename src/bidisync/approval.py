@@ -1,0 +1,60 @@
+"""What an operator may say to links that wait: go on with exactly this plan, or try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from bidisync.errors import Contended
+from bidisync.guards import HeldPlan, held_plans, held_review
+from bidisync.protocols import Clock, StateStore
+from bidisync.state import Attempts, Journaled, Link
+
+TRIES = 10
+
+
+async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | None:
+    """Let the held plans of this digest go; ``None`` where nothing that waits has it (any more).
+
+    Whatever moved meanwhile has another digest and stays held.
+    """
+    found = next((held for held in held_plans(await store.waiting()) if held.digest == digest), None)
+    if found is None:
+        return None
+
+    def approved(link: Link) -> Link:
+        review = held_review(link)
+        return link if review is None else attrs.evolve(link, approved=review.plan, settled=False)
+
+    members = set(found.links)
+    waiting = [link for link in await store.waiting() if link.id in members]
+    await _change(store, clock, waiting, "approve", approved)
+    return found
+
+
+async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
+    """Try these links again from the beginning, dead or put off; how many there were."""
+
+    def fresh(link: Link) -> Link:
+        return attrs.evolve(link, attempts=Attempts(), settled=False)
+
+    chosen = [link for link in links if not link.tombstoned]
+    await _change(store, clock, chosen, "retry", fresh)
+    return len(chosen)
+
+
+async def _change(
+    store: StateStore, clock: Clock, links: Iterable[Link], what: str, change: Callable[[Link], Link]
+) -> None:
+    """Store the changed links with a line in the journal; one that moved meanwhile is read again."""
+    for link in links:
+        for _ in range(TRIES):
+            entry = Journaled(link.id, clock.now(), what, reason="operator")
+            try:
+                await store.save(change(link), journal=[entry])
+                break
+            except Contended:
+                link = next(iter((await store.load(link.refs)).values()), link)
+        else:
+            raise Contended(f"{link.id} is being worked on; try again in a moment")

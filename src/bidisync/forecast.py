@@ -1,0 +1,108 @@
+"""What a pass would do, added up while its lists are read and before anything is sent.
+
+A plan is made for every linked record that moved, from its row and what is remembered of the
+other side. That is a forecast: each record is read and decided again when its turn comes. It
+is good enough to see that a pass would overwrite a fifth of everybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import attrs
+
+from bidisync.guards import DAY_S, LEAST_SAMPLE, Act, Run, acts_of, shrunk, too_much
+from bidisync.index import Index
+from bidisync.model import LinkState, Ref, Side, Snapshot
+from bidisync.parts import Parts
+from bidisync.reconcile import reconcile
+from bidisync.schema import OnDelete
+from bidisync.scope import in_baseline
+from bidisync.state import Link
+
+
+@attrs.define
+class Forecast:
+    """The acts of a pass to come, by link, and what its lists looked like."""
+
+    parts: Parts
+    index: Index
+    _acts: dict[str, tuple[str, ...]] = attrs.Factory(dict)
+    _linked: Counter[Side] = attrs.Factory(Counter)
+    _moved: Counter[Side] = attrs.Factory(Counter)
+
+    def at_rest(self, side: Side) -> None:
+        """A linked record is as it was."""
+        self._linked[side] += 1
+
+    def moved(self, link: Link, side: Side, row: Snapshot, rows: Mapping[Ref, Snapshot]) -> None:
+        """A linked record moved: what would follow."""
+        self._linked[side] += 1
+        self._moved[side] += 1
+        other = side.other
+        id = link.on(other)
+        if id is None or link.tombstoned or not self.parts.replica(side).capabilities.row_is_complete:
+            return
+        theirs = rows.get(Ref(other, id)) or _remembered(link, other)
+        if theirs is not None:
+            left, right = (row, theirs) if side is Side.LEFT else (theirs, row)
+            plan = reconcile(self.parts.policy, link.base, left, right, link.reviews)
+            self._acts[link.id] = acts_of(plan)
+
+    async def stranger(self, link_id: str, side: Side, row: Snapshot) -> None:
+        """A record has no counterpart: whether one would be made."""
+        if row.notes is not None and row.notes.counterpart is not None:
+            return
+        known = await self.index.matches(side.other, row)
+        if self.parts.identity.judge(self.index.keys(row), known, taken=lambda _: True) is None:
+            self._acts[link_id] = (Act.CREATE.on(side.other),)
+
+    def missing(self, link: Link, side: Side) -> None:
+        """A linked record is in no list: it may be gone."""
+        kept = side.other
+        removes = self.parts.policy.on_delete in (OnDelete.PROPAGATE, OnDelete.ARCHIVE)
+        if removes and kept in self.parts.policy.deletes_on:
+            self._acts[link.id] = (Act.DELETE.on(kept),)
+
+    async def judge(self, run: Run, listed: Mapping[Side, int], *, full: bool) -> Run:
+        """The same run, knowing what is held in it. ``listed`` is how long each complete list was."""
+        parts = self.parts
+        count = await parts.store.count()
+        links = sum(count.values()) - count.get(LinkState.TOMBSTONED.value, 0)
+        lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+        held = too_much(parts.bounds, self._acts.values(), lately, links)
+        if run.first_contact:
+            held = {act: reason for act, reason in held.items() if not act.startswith(Act.CREATE.value)}
+        for side in Side:
+            if full and self._moved[side] == self._linked[side] >= LEAST_SAMPLE:
+                for act in (Act.OVERWRITE, Act.BLANK):
+                    held[act.on(side.other)] = "everything_changed"
+            if await self._shrank(side, listed):
+                held[Act.DELETE.on(side.other)] = "list_shrank"
+            if await in_baseline(parts):
+                held[Act.DELETE.on(side)] = "scope_changed"
+        return attrs.evolve(run, held=held)
+
+    async def _shrank(self, side: Side, listed: Mapping[Side, int]) -> bool:
+        """Whether a complete list is much shorter than the last one; if it stays so, that is how long it is."""
+        if side not in listed:
+            return False
+        store = self.parts.store
+        before, short = await store.get_mark(f"listed:{side.value}"), f"short:{side.value}"
+        if before is not None and shrunk(int(before), listed[side]) and await store.get_mark(short) is None:
+            await store.set_mark(short, str(listed[side]))
+            return True
+        if before != str(listed[side]):
+            await store.set_mark(f"listed:{side.value}", str(listed[side]))
+        if await store.get_mark(short) is not None:
+            await store.set_mark(short, None)
+        return False
+
+
+def _remembered(link: Link, side: Side) -> Snapshot | None:
+    """A side as it was last seen."""
+    id, shadow = link.on(side), link.shadow(side)
+    if id is None or shadow is None:
+        return None
+    return Snapshot(id, shadow.fields, shadow.version, unreadable=shadow.unreadable)

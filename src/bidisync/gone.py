@@ -1,0 +1,105 @@
+"""A record that is not there: deleted by somebody, or merely not shown.
+
+An answer by id that a record does not exist is believed only while another linked record of
+the same side, the *canary*, still answers by id. What follows a deletion waits for its
+grace, and is held where anybody has a reason to hold it. A record that shows up again ends
+all that.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from bidisync.model import Plan, Review, ReviewKind, Side, Snapshot
+from bidisync.parts import Parts
+from bidisync.proof import Looks
+from bidisync.state import Link, Missing
+
+CANARIES = 3
+TRUSTED_S = 60.0
+SIDE_LOOKS_EMPTY = "side_looks_empty"
+NO_CANARY = "no_canary"
+
+
+@attrs.define
+class Canaries:
+    """Which side was lately seen to answer for a record by its id."""
+
+    _alive: dict[Side, tuple[str, float]] = attrs.Factory(dict)
+    _dead: dict[Side, float] = attrs.Factory(dict)
+
+    def heard(self, side: Side, snapshot: Snapshot, now: float) -> None:
+        """Remember a record that answered by id."""
+        if not snapshot.gone and not snapshot.row:
+            self._alive[side] = (snapshot.id, now)
+            self._dead.pop(side, None)
+
+    async def alive(self, parts: Parts, side: Side, link: Link) -> bool | None:
+        """Whether another linked record of that side answers; ``None`` where there is no other one."""
+        now = parts.clock.now()
+        id, at = self._alive.get(side, ("", 0.0))
+        if id and id != link.on(side) and now - at < TRUSTED_S:
+            return True
+        if now - self._dead.get(side, float("-inf")) < TRUSTED_S:
+            return False
+        asked = 0
+        for other in await _others(parts, side, link):
+            snapshot = await parts.replica(side).get(other)
+            self.heard(side, snapshot, now)
+            if not snapshot.gone:
+                return True
+            asked += 1
+        if asked:
+            self._dead[side] = now
+        return False if asked else None
+
+
+async def _others(parts: Parts, side: Side, link: Link) -> list[str]:
+    """A few other records of that side; those that were there when last looked at, if there are any."""
+    found: list[str] = []
+    missed: list[str] = []
+    async for links in parts.store.links():
+        for other in links:
+            id = other.on(side)
+            missing = other.missing is not None and other.missing.side is side
+            if id is None or other.id == link.id or other.tombstoned:
+                continue
+            (missed if missing else found).append(id)
+            if len(found) == CANARIES:
+                return found
+    return found or missed[:CANARIES]
+
+
+async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan: Plan) -> tuple[Link, Plan]:
+    """The link and what to do with it, now that one of its records is not there."""
+    gone = [side for side, snapshot in looks.items() if snapshot.gone]
+    link = attrs.evolve(link, missing=_missing(parts, link, gone[0]))
+    certain = True
+    for side in gone:
+        alive = await canaries.alive(parts, side, link)
+        if alive is False:
+            return link, Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
+        certain = certain and alive is True
+    if not plan.writes:
+        return link, plan
+    lost, kept = gone[0], gone[0].other
+    if kept not in parts.policy.deletes_on or not _ripe(parts, link):
+        return link, _for_a_person(f"deleted_{lost.value}")
+    return link, plan if certain else _for_a_person(NO_CANARY)
+
+
+def _missing(parts: Parts, link: Link, side: Side) -> Missing:
+    before, run = link.missing, parts.run.id
+    if before is None or before.side is not side:
+        return Missing(side, parts.clock.now(), run)
+    return before if before.run == run else attrs.evolve(before, run=run, passes=before.passes + 1)
+
+
+def _ripe(parts: Parts, link: Link) -> bool:
+    """Whether the record has been missing for long enough, or was found so in two passes."""
+    missing = link.missing
+    return missing is not None and (missing.passes > 1 or parts.clock.now() - missing.since >= parts.limits.grace_s)
+
+
+def _for_a_person(reason: str) -> Plan:
+    return Plan(reviews=(Review(ReviewKind.GONE, reason),))

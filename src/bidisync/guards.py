@@ -1,0 +1,180 @@
+"""Nothing big happens unasked: what a plan does to people's records, and how much of that is too much.
+
+A plan's *acts* are what a guard counts: a record made, emptied, overwritten or deleted on one
+side. They are added up over a pass, before anything of it is sent, and over the last day.
+Where an act would pass its bound, every plan that contains it is held for this pass, and
+the rest goes on. An operator lets exactly the plans go that were shown: a plan has a digest,
+and one that has moved since has another.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from bidisync.model import ABSENT, Plan, Review, ReviewKind, Side, Verb
+from bidisync.state import Link, to_rest
+
+LEAST_SAMPLE = 20
+"""Fewer records than this prove nothing about all of them."""
+
+DAY_S = 86_400.0
+
+
+class Act(enum.Enum):
+    """What a write does to a record of one side."""
+
+    CREATE = "create"
+    OVERWRITE = "overwrite"  # a filled field gets another value
+    BLANK = "blank"  # a filled field is emptied
+    DELETE = "delete"  # or archived
+
+    def on(self, side: Side) -> str:
+        """The act with its direction, as it is counted and stored."""
+        return f"{self.value}:{side.value}"
+
+
+@attrs.frozen
+class Bounds:
+    """How much may happen unasked, per side. Percentages are of all links.
+
+    An act is held when it passes its number and its percentage both; overwriting and
+    emptying have ``LEAST_SAMPLE`` for a number.
+    """
+
+    max_deletes: int = 5
+    max_delete_percent: float = 2.0
+    max_creates: int = 50
+    max_create_percent: float = 20.0
+    max_overwrite_percent: float = 20.0
+    max_blank_percent: float = 5.0
+
+    def passed(self, act: Act, count: int, links: int) -> bool:
+        """Whether that many are too many."""
+        number, percent = {
+            Act.DELETE: (self.max_deletes, self.max_delete_percent),
+            Act.CREATE: (self.max_creates, self.max_create_percent),
+            Act.OVERWRITE: (LEAST_SAMPLE - 1, self.max_overwrite_percent),
+            Act.BLANK: (LEAST_SAMPLE - 1, self.max_blank_percent),
+        }[act]
+        return count > number and count > links * percent / 100
+
+
+class Occasion(enum.Enum):
+    """What made a pass look at records: guards of edits judge only what nobody named."""
+
+    NAMED = "named"  # a hint, or a person who named the record
+    POLL = "poll"  # what changed since the cursor
+    FULL = "full"  # both lists in full
+
+
+@attrs.frozen
+class Run:
+    """One pass, or one record that was named: its name in the journal, and what is held in it.
+
+    ``held`` gives for an act with its direction the reason why plans that contain it wait.
+    """
+
+    id: str = ""
+    occasion: Occasion = Occasion.NAMED
+    first_contact: bool = False
+    held: Mapping[str, str] = attrs.field(factory=dict)
+
+    def counts(self, act: str) -> bool:
+        """Whether an act of this run is remembered for the bounds of the next day."""
+        if act.startswith(Act.DELETE.value):
+            return True
+        if act.startswith(Act.CREATE.value) and self.first_contact:
+            return False
+        return self.occasion is not Occasion.NAMED
+
+    def holds(self, plan: Plan) -> str | None:
+        """Why this plan has to wait, if it has to."""
+        return next((self.held[act] for act in acts_of(plan) if act in self.held), None)
+
+
+def acts_of(plan: Plan) -> tuple[str, ...]:
+    """What this plan does, each act once, in a stable order."""
+    found: dict[str, None] = {}
+    for write in plan.writes:
+        if write.verb is Verb.CREATE:
+            found[Act.CREATE.on(write.side)] = None
+        elif write.verb is Verb.DELETE:
+            found[Act.DELETE.on(write.side)] = None
+    for decision in plan.decisions:
+        act = Act.BLANK if decision.result is None else Act.OVERWRITE
+        for side in decision.writes:
+            if decision.versions.on(side) not in (None, ABSENT):
+                found[act.on(side)] = None
+    return tuple(found)
+
+
+def too_much(bounds: Bounds, planned: Iterable[Iterable[str]], lately: Mapping[str, int], links: int) -> dict[str, str]:
+    """The acts that pass their bounds, each with the reason under which its plans are held.
+
+    ``planned`` are the acts of each plan of the pass, ``lately`` how many links each act
+    concerned within a day before it.
+    """
+    counted = Counter(act for acts in planned for act in set(acts))
+    held = {}
+    for act, number in counted.items():
+        kind = Act(act.partition(":")[0])
+        if bounds.passed(kind, number + lately.get(act, 0), links):
+            held[act] = f"mass_{kind.value}"
+    return held
+
+
+def shrunk(before: int, now: int) -> bool:
+    """Whether a list has become so much shorter that it may not be complete."""
+    return before >= LEAST_SAMPLE // 2 and now < before * 0.9
+
+
+def digest(plan: Plan, link: Link, secret: bytes) -> str:
+    """The name of exactly this plan: another one as soon as a value in it is another.
+
+    Keyed, so that nobody can tell the values by trying.
+    """
+    writes = [attrs.evolve(w, expect=None, fields=dict(sorted(w.fields.items()))) for w in plan.writes]
+    decisions = [decision for decision in plan.decisions if decision.writes]
+    parts = [link.id, *map(to_rest, writes), *map(to_rest, decisions)]
+    return hmac.new(secret, "\x1f".join(parts).encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+
+
+@attrs.frozen
+class HeldPlan:
+    """Plans that wait for one approval: the digest to approve, the reason, and the links."""
+
+    digest: str
+    reason: str
+    links: tuple[str, ...]
+
+
+def held_plans(links: Iterable[Link]) -> tuple[HeldPlan, ...]:
+    """What waits for approval among these links, by reason: the largest first."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for link in links:
+        review = held_review(link)
+        if review is not None:
+            by_reason.setdefault(review.reason, []).append((link.id, review.plan))
+    found = [
+        HeldPlan(_of_many(pairs), reason, tuple(sorted(link_id for link_id, _ in pairs)))
+        for reason, pairs in by_reason.items()
+    ]
+    return tuple(sorted(found, key=lambda held: (-len(held.links), held.reason)))
+
+
+def held_review(link: Link) -> Review | None:
+    """The review of a link whose plan waits for an approval."""
+    return next((review for review in link.reviews if review.kind is ReviewKind.HELD and review.plan), None)
+
+
+def _of_many(pairs: Iterable[tuple[str, str]]) -> str:
+    ordered = sorted(pairs)
+    if len(ordered) == 1:
+        return ordered[0][1]
+    return hashlib.sha256("\x1f".join(plan for _, plan in ordered).encode()).hexdigest()[:16]

@@ -1,0 +1,69 @@
+"""A look at one record: as fresh as a decision needs it, and whether there is anything to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bidisync.detectors import outdated
+from bidisync.errors import Outdated
+from bidisync.gone import Canaries
+from bidisync.model import Ref, ReviewKind, Side, Snapshot
+from bidisync.parts import Parts
+from bidisync.state import Link
+
+Rows = Mapping[Ref, Snapshot]
+"""Snapshots that a list has brought along, so that a batch needs fewer reads."""
+
+
+async def look(parts: Parts, canaries: Canaries, ref: Ref, link: Link, rows: Rows) -> Snapshot:
+    """The record as it is: the row that a list brought along, else a read by id.
+
+    A row from before the last write or read of the record shows the past, and would take
+    back what was written since.
+    """
+    replica, row, shadow = parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
+    newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
+    if row is not None and newer and replica.capabilities.row_is_complete and not _outdated(parts, link, ref, row):
+        return row
+    limits = parts.limits
+    snapshot = await replica.get(ref.id)
+    canaries.heard(ref.side, snapshot, parts.clock.now())
+    for _ in range(limits.rereads):
+        if not _outdated(parts, link, ref, snapshot):
+            return snapshot
+        await parts.clock.sleep(limits.consistency_s / limits.rereads)
+        snapshot = await replica.get(ref.id)
+    if _outdated(parts, link, ref, snapshot):
+        raise Outdated("the record is still shown as it was before our last write")
+    return snapshot
+
+
+def _outdated(parts: Parts, link: Link, ref: Ref, snapshot: Snapshot) -> bool:
+    shadow = link.shadow(ref.side)
+    return shadow is not None and outdated(shadow, snapshot, parts.clock.now())
+
+
+def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
+    """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""
+    if not (link.settled or link.attempts.dead):
+        return False
+    doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
+    missed = link.missing is not None and not link.tombstoned
+    return not (doubted or missed or twin_due(parts, link)) and unmoved(parts, link, side, snapshot)
+
+
+def unmoved(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
+    """Whether the record is as it was when the link was last settled, given up, or put off."""
+    shadow = link.shadow(side)
+    put_off = link.attempts.next_at > parts.clock.now()
+    if put_off and shadow is None:
+        return True
+    if shadow is None or not (link.settled or link.attempts.dead or put_off) or snapshot.gone:
+        return False
+    change = parts.detector(shadow, snapshot)
+    return change is not None and not change
+
+
+def twin_due(parts: Parts, link: Link) -> bool:
+    """Whether it is time to look for a twin of what a create made."""
+    return link.watch is not None and link.watch.next_at <= parts.clock.now()
