@@ -202,7 +202,7 @@ class Engine:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
-        mine = await look(self.parts, self._canaries, ref, link, rows)
+        mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
             return self._told(Outcome.of(ref, link, effects))
@@ -225,6 +225,7 @@ class Engine:
                 raise Again("the new record is already another one")
         theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
+        effects.looks.update(looks)
         link = await self._settle(link, looks, lease, effects)
         if not link.settled:
             raise Again("a record moved while it was written")
@@ -342,7 +343,7 @@ class Engine:
         return held(attrs.evolve(parts, run=run), link, plan, self.index.secret)
 
     async def _failed(self, ref: Ref, error: SyncError, effects: Effects) -> Outcome:
-        """A failure of this record: counted, and due again after a while, or dead."""
+        """A failure of this record: counted, and due again after a while, or dead until it changes."""
         if isinstance(error, Unauthorized) or (isinstance(error, Unavailable) and error.system):
             raise error
         link = await self._link_of(ref)
@@ -350,6 +351,9 @@ class Engine:
         delay = self.parts.backoff.delay(error, count, self.parts.chance.fraction())
         next_at = self.parts.clock.now() + (delay or 0.0)
         attempts = Attempts(count, next_at, error.reason, dead=delay is None)
+        for side, snapshot in effects.looks.items():
+            if link.on(side) == snapshot.id and not snapshot.gone:
+                link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
         self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
         return self._told(Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at))

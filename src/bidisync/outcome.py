@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from bidisync.model import LinkState, Ref, Side
+from bidisync.model import LinkState, Ref, Side, Snapshot
 from bidisync.state import Link
 
 
@@ -20,6 +20,7 @@ class Effects:
     deleted: set[Side] = attrs.Factory(set)
     adopted: bool = False
     settled: int = 0  # conflicts that a strategy settled
+    looks: dict[Side, Snapshot] = attrs.Factory(dict)  # how the records were last seen
 
 
 @attrs.frozen

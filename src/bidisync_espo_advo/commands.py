@@ -125,13 +125,13 @@ class SyncResult:
         return [*rows, ("time", f"{self.duration_s:.1f} s")]
 
 
-LAST_PASS = "last_pass"
+LAST_RUN = "last_run"
 
 
 async def remember_pass(store: StateStore, at: float, document: Mapping[str, Any]) -> None:
     """Keep what the last pass did, for ``status``."""
     kept = {key: document[key] for key in ("examined", "created", "updated", "deleted", "calls", "duration_s")}
-    await store.set_mark(LAST_PASS, json.dumps({"at": at, **kept}))
+    await store.set_mark(LAST_RUN, json.dumps({"at": at, **kept}))
 
 
 def held_document(plan: HeldPlan) -> dict[str, object]:

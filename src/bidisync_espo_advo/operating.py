@@ -14,7 +14,7 @@ from bidisync.model import LinkState
 from bidisync.protocols import StateStore
 from bidisync.state import Link
 from bidisync_espo_advo.app import open_store
-from bidisync_espo_advo.commands import LAST_PASS, Exit, held_document, held_rows, read_ref
+from bidisync_espo_advo.commands import LAST_RUN, Exit, held_document, held_rows, read_ref
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 
@@ -44,7 +44,7 @@ async def status_command(settings: Settings, *, report: Report) -> int:
         count = await store.count()
         plans = held_plans(await store.waiting())
         due = len(await store.unsettled())
-        last = json.loads(await store.get_mark(LAST_PASS) or "null")
+        last = json.loads(await store.get_mark(LAST_RUN) or "null")
     states = {state.value: count.get(state.value, 0) for state in LinkState}
     waiting = sum(number for state, number in states.items() if LinkState(state).waits_for_a_person)
     document = {
