@@ -24,15 +24,16 @@ class Strangers:
     async def adopt(self, link: Link, there: Ref) -> Link:
         """Two records that were strangers become one link; nothing is agreed on yet."""
         stranger = (await self.parts.store.load([there])).get(there)
-        self.effects.adopted = True
         adopted = attrs.evolve(
             link.with_id(there.side, there.id), reviews=(), base={}, attempts=Attempts(), intent=None, settled=False
         )
-        return await self.parts.store.save(
+        stored = await self.parts.store.save(
             adopted,
             journal=[journaled(self.parts, link, "adopt", reason="matched")],
             absorbs=[] if stranger is None else [stranger],
         )
+        self.effects.adopted = True
+        return stored
 
     async def adopt_one_of(self, link: Link, mine: Snapshot, side: Side, found: Sequence[Snapshot]) -> Link:
         """Records of the other side that name ours, or that it calls duplicates of ours."""
