@@ -55,9 +55,18 @@ class Remotes:
 
     @classmethod
     def of(
-        cls, settings: Settings, clock: Clock, chance: Chance, session: aiohttp.ClientSession | None = None
+        cls,
+        settings: Settings,
+        clock: Clock,
+        chance: Chance,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        tells_writers: bool = False,
     ) -> Remotes:
-        """Clients for these settings; over ``session``'s connections if one is given."""
+        """Clients for these settings; over ``session``'s connections if one is given.
+
+        ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
+        """
         wires = {
             name: Wire(
                 name,
@@ -71,7 +80,9 @@ class Remotes:
         }
         sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
         return cls(
-            EspoReplica(settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY)),
+            EspoReplica(
+                settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY), tells_writers
+            ),
             AdvowareReplica(
                 settings.advoware,
                 sign_in,
@@ -170,7 +181,8 @@ async def open_sync(
     clock, chance = clock or SystemClock(), chance or SystemChance()
     policy = party_policy(settings, strategies)
     async with AsyncExitStack() as stack:
-        remotes = Remotes.of(settings, clock, chance, session)
+        dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
+        remotes = Remotes.of(settings, clock, chance, session, tells_writers=dated)
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
@@ -26,6 +28,7 @@ from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unco
 from bidisync.protocols import Clock
 
 MAX_BODY = 256 * 1024 * 1024
+MOST_PATIENCE_S = 3600.0
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 GONE_ASTRAY = frozenset({500, 502, 503, 504, 408, 522})
 
@@ -145,19 +148,21 @@ class _TryAgain(Exception):
         self.meaning, self.after = meaning, after
 
 
-def _again(error: Exception) -> bool | float:
-    if not isinstance(error, _TryAgain):
-        return False
-    return error.after if error.after is not None else True
-
-
 Usable = Callable[[Response], bool]
 """Whether a reply with success in its status has the body that it should have."""
+
+Final = Callable[[Response], bool]
+"""Whether a reply that looks like trouble says plainly that nothing was done: it is no use to repeat."""
 
 
 def anything(response: Response) -> bool:
     """Whatever it is."""
     return True
+
+
+def nothing(response: Response) -> bool:
+    """No reply at all."""
+    return False
 
 
 @attrs.define
@@ -180,24 +185,34 @@ class Wire:
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
-    async def send(self, request: Request, usable: Usable = anything) -> Response:
+    async def send(self, request: Request, usable: Usable = anything, final: Final = nothing) -> Response:
         """The response, whatever its status, unless it says that the system is out of order.
 
         A read is repeated while the system is out of order, or answers with success and
-        something that is not ``usable``. Raises ``Unavailable``, ``Unconfirmed`` (writes),
-        ``RateLimited``.
+        something that is not ``usable``; a ``final`` reply is handed out as it is. Raises
+        ``Unavailable``, ``Unconfirmed`` (writes), ``RateLimited``.
         """
         if request.writes:
             try:
-                return await self._once(request)
+                return await self._once(request, final)
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
+        until = self.clock.monotonic() + self.retry_for_s
+
+        def again(error: Exception) -> bool | float:
+            """Whether, or after how long: never where the system asks for more patience than there is."""
+            if not isinstance(error, _TryAgain):
+                return False
+            if error.after is None:
+                return True
+            return error.after if self.clock.monotonic() + error.after <= until else False
+
         try:
             async for attempt in stamina.retry_context(
-                on=_again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
+                on=again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    response = await self._once(request)
+                    response = await self._once(request, final)
                     if response.status == 200 and not usable(response):
                         raise _TryAgain(self.unreadable(request))
                     return response
@@ -205,7 +220,7 @@ class Wire:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
 
-    async def _once(self, request: Request) -> Response:
+    async def _once(self, request: Request, final: Final) -> Response:
         async with self._slots:
             if self._limiter is not None:
                 await self._limiter.acquire()
@@ -216,16 +231,15 @@ class Wire:
                 raise _TryAgain(self.unreachable(f"can't be reached ({error})")) from error
             except NoAnswer as error:
                 raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
+        if final(response):
+            return response
         if 300 <= response.status < 400:
             raise self.unreachable("answered with a redirect; check its address in the settings")
         if response.status not in RETRIED:
             return response
         after = self._retry_after(response)
         if response.status == 429:
-            raise _TryAgain(
-                RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0),
-                after if after is not None and after <= self.retry_for_s else None,
-            )
+            raise _TryAgain(RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0), after)
         reason = f"answered {response.status} to a {request.method}"
         raise _TryAgain(self._lost(request, reason, response), after)
 
@@ -249,10 +263,11 @@ class Wire:
             seconds = float(text)
         except ValueError:
             try:
-                seconds = parsedate_to_datetime(text).timestamp() - self.clock.now()
-            except ValueError:
+                at = parsedate_to_datetime(text)
+                seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - self.clock.now()
+            except (ValueError, OverflowError):
                 return None
-        return min(max(0.0, seconds), 3600.0)
+        return None if math.isnan(seconds) else min(max(0.0, seconds), MOST_PATIENCE_S)
 
     def unreadable(self, request: Request) -> Unavailable:
         """A reply with success in its status and nothing usable in its body."""

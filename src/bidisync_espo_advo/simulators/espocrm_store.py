@@ -43,7 +43,7 @@ class EspoStore:
     seed: int = 0
     switches: EspoSwitches = attrs.Factory(EspoSwitches)
     clock: Clock = utc_now
-    users: Mapping[str, User] = attrs.field(init=False, repr=False)
+    users: dict[str, User] = attrs.field(init=False, repr=False)
     webhooks: Webhooks = attrs.field(init=False, repr=False)
     related: Related = attrs.Factory(Related)
     deletions: list[Deletion] = attrs.Factory(list)
