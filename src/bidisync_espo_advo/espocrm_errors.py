@@ -71,7 +71,9 @@ def locked_fields(rights: Mapping[str, object], entity_type: str) -> frozenset[s
     fields = tables.get(entity_type) if isinstance(tables, dict) else None
     if not isinstance(fields, dict):
         return frozenset()
-    return frozenset(n for n, may in fields.items() if isinstance(may, dict) and "no" in (may.get("edit"), may.get("read")))
+    return frozenset(
+        n for n, may in fields.items() if isinstance(may, dict) and "no" in (may.get("edit"), may.get("read"))
+    )
 
 
 def refused(response: Response, method: str, entity_type: str) -> SyncError:

@@ -185,16 +185,19 @@ class Wire:
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
-    async def send(self, request: Request, usable: Usable = anything, final: Final = nothing) -> Response:
+    async def send(
+        self, request: Request, usable: Usable = anything, final: Final = nothing, systemic: Final = nothing
+    ) -> Response:
         """The response, whatever its status, unless it says that the system is out of order.
 
         A read is repeated while the system is out of order, or answers with success and
-        something that is not ``usable``; a ``final`` reply is handed out as it is. Raises
-        ``Unavailable``, ``Unconfirmed`` (writes), ``RateLimited``.
+        something that is not ``usable``; a ``final`` reply is handed out as it is. What a
+        ``systemic`` reply says is the fault of no single record. Raises ``Unavailable``,
+        ``Unconfirmed`` (writes), ``RateLimited``.
         """
         if request.writes:
             try:
-                return await self._once(request, final)
+                return await self._once(request, final, systemic)
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
         until = self.clock.monotonic() + self.retry_for_s
@@ -212,15 +215,15 @@ class Wire:
                 on=again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    response = await self._once(request, final)
-                    if response.status == 200 and not usable(response):
-                        raise _TryAgain(self.unreadable(request))
+                    response = await self._once(request, final, systemic)
+                    if response.status == 200 and not usable(response) and not final(response):
+                        raise _TryAgain(self._senseless(request, systemic(response)))
                     return response
         except _TryAgain as error:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
 
-    async def _once(self, request: Request, final: Final) -> Response:
+    async def _once(self, request: Request, final: Final, systemic: Final) -> Response:
         async with self._slots:
             if self._limiter is not None:
                 await self._limiter.acquire()
@@ -241,6 +244,8 @@ class Wire:
         if response.status == 429:
             raise _TryAgain(RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0), after)
         reason = f"answered {response.status} to a {request.method}"
+        if systemic(response) and not request.writes:
+            raise _TryAgain(self.unreachable(reason), after)
         raise _TryAgain(self._lost(request, reason, response), after)
 
     def unreachable(self, what: str) -> Unavailable:
@@ -268,6 +273,10 @@ class Wire:
             except (ValueError, OverflowError):
                 return None
         return None if math.isnan(seconds) else min(max(0.0, seconds), MOST_PATIENCE_S)
+
+    def _senseless(self, request: Request, systemic: bool) -> Unavailable:
+        error = self.unreadable(request)
+        return self.unreachable("says that it can't be reached") if systemic and not request.writes else error
 
     def unreadable(self, request: Request) -> Unavailable:
         """A reply with success in its status and nothing usable in its body."""

@@ -85,7 +85,8 @@ async def test_nobody_waits_longer_than_the_deadline_for_a_server_that_asks_for_
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "soon", "nan", "-7", "Wed, 21 Oct 2015 07:28:00", "Wed, 21 Oct 0001 07:28:00 GMT", "99999999999999999999"]
+    "asked",
+    ["", "soon", "nan", "-7", "Wed, 21 Oct 2015 07:28:00", "Wed, 21 Oct 0001 07:28:00 GMT", "99999999999999999999"],
 )
 async def test_a_senseless_retry_after_harms_nobody(asked):
     async with odd(text("", 429, Retry_After=asked), GOOD) as (_server, crm):

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from email.utils import formatdate
 
 import attrs
 import pytest
 from aiohttp import web
 
-from bidisync import LinkState, Snapshot
+from bidisync import LinkState
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Misconfigured, RateLimited, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.advoware_session import AdvowareSession
-from bidisync_espo_advo.app import Remotes
 from bidisync_espo_advo.simulators.server import FaultRule
 from bidisync_espo_advo.transport import Request, Response, Wire
 from odd import CANARY, GOOD, SEEN, half, odd, reset, text
 from office import opened
+
 
 @pytest.mark.parametrize(
     "trouble",
