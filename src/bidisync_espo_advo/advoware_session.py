@@ -7,10 +7,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import json
 import math
-from urllib.parse import urlsplit
 
 import attrs
 from whenever import Instant
@@ -18,6 +16,7 @@ from whenever import Instant
 from bidisync.clock import local_seconds
 from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unmappable
 from bidisync.protocols import Chance, Clock
+from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
 
@@ -126,9 +125,8 @@ class AdvowareSession:
         if not api or not security:
             raise Unavailable("advoware's discovery names no address for the API or the sign-in", system=SYSTEM)
         for found in (api, security):
-            trusted = _private(config.discovery_url) or found in (config.api_url, config.security_url)
-            if _private(found) and not trusted:
-                raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
+            if found not in (config.api_url, config.security_url):
+                _require_public(found, config.discovery_url)
         return Addresses(_slash(api), _slash(security))
 
     async def _new_token(self, addresses: Addresses) -> Token:
@@ -239,12 +237,12 @@ def _slash(url: str) -> str:
     return url.rstrip("/") + "/"
 
 
-def _private(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_private or address.is_loopback or address.is_link_local
+def _require_public(found: str, discovery: str) -> None:
+    """Refuse an address that the discovery had no business to name; its text goes nowhere."""
+    host = host_of(found)
+    if not host:
+        raise Misconfigured("advoware's discovery names something that is no web address; set advoware.api_url")
+    if is_inside(host) and not is_inside(host_of(discovery)):
+        raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
+    if found.lower().startswith("http:") and discovery.lower().startswith("https:"):
+        raise Misconfigured("advoware's discovery names an address without TLS; set advoware.api_url")

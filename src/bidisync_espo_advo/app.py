@@ -33,12 +33,13 @@ from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
+from bidisync_espo_advo.addresses import PublicResolver, host_of
 from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import hold_deletes, party_policy
-from bidisync_espo_advo.profile import AdvowareProfile, load_profile
+from bidisync_espo_advo.profile import AdvowareProfile, load_espo_profile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
@@ -67,10 +68,15 @@ class Remotes:
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
         """
+        named = settings.advoware
+        public = PublicResolver(
+            trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
+            doors=frozenset({host_of(named.discovery_url)}),
+        )
         wires = {
             name: Wire(
                 name,
-                HttpTransport(config.timeout_s, session),
+                HttpTransport(config.timeout_s, session, public if name == "advoware" else None),
                 clock,
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
@@ -81,7 +87,12 @@ class Remotes:
         sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
         return cls(
             EspoReplica(
-                settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY), tells_writers
+                settings.espocrm,
+                wires["espocrm"],
+                clock,
+                tuple(field.espocrm for field in PARTY),
+                tells_writers,
+                load_espo_profile(settings.espocrm.profile),
             ),
             AdvowareReplica(
                 settings.advoware,

@@ -36,6 +36,7 @@ from bidisync.state import Intent
 from bidisync_espo_advo import espocrm_errors as errors
 from bidisync_espo_advo import status
 from bidisync_espo_advo.connections import EspoConfig
+from bidisync_espo_advo.profile import EspoProfile
 from bidisync_espo_advo.transport import Request, Response, Wire
 
 SYSTEM = errors.SYSTEM
@@ -58,14 +59,19 @@ class EspoReplica:
     clock: Clock
     attributes: tuple[str, ...] = ()
     tells_writers: bool = False
+    profile: EspoProfile = EspoProfile()
     _user_id: str | None = attrs.field(default=None, init=False)
     _rights: Mapping[str, object] | None = attrs.field(default=None, init=False)
 
     @property
     def capabilities(self) -> Capabilities:
-        """What EspoCRM guarantees: versions, where there are any, are checked but not atomically."""
+        """What EspoCRM guarantees: versions, where there are any, are checked but not atomically.
+
+        Unless it was measured that this one does not.
+        """
+        ignored = self.profile.has_versions and not self.profile.refuses_outdated
         return Capabilities(
-            conditional_write=Conditional.CHECKED,
+            conditional_write=Conditional.IGNORED if ignored else Conditional.CHECKED,
             partial_write=True,
             deletion=Deletion.SOFT,
             finds_created=True,
@@ -179,6 +185,35 @@ class EspoReplica:
                 f"espocrm has no entity type {self.config.entity_type}: check espocrm.url and espocrm.entity_type"
             )
         return {name: found for name, found in document.items() if isinstance(found, dict)}
+
+    async def items(self, path: str) -> Sequence[object]:
+        """What EspoCRM lists besides records, the first 200."""
+        document = self._json(await self._send("GET", path, query={"maxSize": str(PAGE)}), "GET")
+        found = document.get("list") if isinstance(document, dict) else None
+        if not isinstance(found, list):
+            raise self.wire.unreadable(Request("GET", ""))
+        return found
+
+    async def post_item(self, path: str, body: Mapping[str, object]) -> object:
+        """Make something that is no record; what EspoCRM says of it."""
+        return self._json(await self._send("POST", path, body), "POST")
+
+    async def put_item(self, path: str, body: Mapping[str, object]) -> None:
+        """Change something that is no record."""
+        await self._send("PUT", path, body)
+
+    async def delete_item(self, path: str) -> None:
+        """Delete something that is no record; that it is gone already is as good."""
+        await self._send("DELETE", path)
+
+    def locked(self, names: Iterable[str]) -> Sequence[str]:
+        """Those of the fields that this user may not write, once EspoCRM said who it is."""
+        locked = errors.locked_fields(self._rights or {}, self.config.entity_type)
+        return [name for name in names if name in locked]
+
+    def denied(self, methods: Iterable[str]) -> Sequence[str]:
+        """Those of the verbs that this user may not use on records, once EspoCRM said who it is."""
+        return [m for m in methods if errors.level(self._rights or {}, self.config.entity_type, m) == "no"]
 
     async def _know_writer(self) -> None:
         if self.tells_writers and self._user_id is None:

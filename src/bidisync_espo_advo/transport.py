@@ -18,10 +18,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 import stamina
+from aiohttp.abc import AbstractResolver
 from aiolimiter import AsyncLimiter
 
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
@@ -83,17 +85,21 @@ class Transport(Protocol):
 
 @attrs.define
 class HttpTransport:
-    """Real HTTP. Over a session that is given, it uses its connections and leaves it open."""
+    """Real HTTP. Over a session that is given, it uses its connections and leaves it open.
+
+    ``resolver`` may refuse a name; where the connections are somebody else's it is asked first.
+    """
 
     timeout_s: float = 30.0
     session: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
+    resolver: AbstractResolver | None = attrs.field(default=None, repr=False)
     _own: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._own is None:
             shared = None if self.session is None else self.session.connector
             self._own = aiohttp.ClientSession(
-                connector=shared,
+                connector=shared or aiohttp.TCPConnector(resolver=self.resolver),
                 connector_owner=shared is None,
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 auto_decompress=True,
@@ -107,6 +113,8 @@ class HttpTransport:
     async def send(self, request: Request) -> Response:
         """Send it once; redirects are not followed."""
         try:
+            if self.session is not None and self.resolver is not None:
+                await self._allowed(self.resolver, request.url)
             async with self._client().request(
                 request.method,
                 request.url,
@@ -118,16 +126,28 @@ class HttpTransport:
                 body = await _bounded(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status, headers, body)
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, _Refused) as error:
             raise NotSent(type(error).__name__) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise NoAnswer(type(error).__name__) from error
+
+    async def _allowed(self, resolver: AbstractResolver, url: str) -> None:
+        try:
+            await resolver.resolve(urlsplit(url).hostname or "", urlsplit(url).port or 0)
+        except OSError as error:
+            raise _Refused from error
 
     async def close(self) -> None:
         """Close what was opened here."""
         if self._own is not None:
             await self._own.close()
             self._own = None
+        if self.resolver is not None:
+            await self.resolver.close()
+
+
+class _Refused(Exception):
+    """A name that must not be used, or that nobody knows."""
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -6,17 +6,13 @@ import asyncio
 import time
 from email.utils import formatdate
 
-import attrs
 import pytest
 from aiohttp import web
 
 from bidisync import LinkState
-from bidisync.clock import SystemChance, SystemClock
-from bidisync.errors import Misconfigured, RateLimited, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
-from bidisync_espo_advo import Settings, open_sync
-from bidisync_espo_advo.advoware_session import AdvowareSession
+from bidisync.errors import RateLimited, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
+from bidisync_espo_advo import open_sync
 from bidisync_espo_advo.simulators.server import FaultRule
-from bidisync_espo_advo.transport import Request, Response, Wire
 from odd import CANARY, GOOD, SEEN, half, odd, reset, text
 from office import opened
 
@@ -95,27 +91,6 @@ async def test_a_slow_answer_ends_at_the_total_deadline():
         with pytest.raises(Unconfirmed):
             await crm.update(SEEN, {"lastName": "Neu"})
         assert time.monotonic() - began < 2
-
-
-async def test_no_request_follows_a_discovery_into_a_private_network():
-    @attrs.define
-    class Discovery:
-        sent: list[str] = attrs.Factory(list)
-
-        async def send(self, request: Request) -> Response:
-            self.sent.append(request.url)
-            found = b'{"relayUrl": "http://169.254.169.254/", "securityGateway": "https://security.example/"}'
-            return Response(200, {}, found)
-
-        async def close(self) -> None:
-            pass
-
-    transport = Discovery()
-    config = attrs.evolve(Settings().advoware, kanzlei="k")
-    session = AdvowareSession(config, Wire("advoware", transport, SystemClock()), SystemClock(), SystemChance())
-    with pytest.raises(Misconfigured, match="private network"):
-        await session.addresses()
-    assert len(transport.sent) == 1
 
 
 async def test_many_requests_share_one_sign_in_and_one_refresh():

@@ -55,6 +55,7 @@ class Filters:
     hidden: frozenset[str]  # attributes that the user may not filter by
     now: datetime
     exists: Callable[[str, str], bool]  # whether there is a record of this type with this id
+    related: Callable[[str, str], Sequence[str]] = lambda _id, _foreign: ()  # ids on the other end of a relation
 
     def test(self, items: Iterable[Any]) -> Test:
         """True for rows that all items let through; ``Refusal`` for what may not be asked."""
@@ -173,14 +174,23 @@ class Filters:
             raise Refusal(400, f"Not existing relation '{link}' in where.")
         if link in self.hidden:
             raise bad_where(f"Forbidden relation '{link}' in where.")
-        foreign, name = self.kind.links[link], f"{link}Id"
+        foreign, ends = self.kind.links[link], self._ends(link)
         if how in ("isLinked", "isNotLinked"):
-            return lambda row: (row.get(name) is not None) is (how == "isLinked")
+            return lambda row: bool(ends(row)) is (how == "isLinked")
         asked = _listed(value)
         for target in asked:
             if not self.exists(foreign, target):
                 raise bad_where(f"Record '{foreign}' `{target}` not found.")
-        return lambda row: (row.get(name) in asked) is (how != "notLinkedWith")
+        if how == "linkedWithAll":
+            return lambda row: set(asked) <= ends(row)
+        return lambda row: bool(ends(row) & set(asked)) is (how == "linkedWith")
+
+    def _ends(self, link: str) -> Callable[[Row], set[str]]:
+        """The ids on the other end of a link of a row."""
+        if link in self.kind.relations:
+            foreign = self.kind.relations[link]
+            return lambda row: set(self.related(row["id"], foreign))
+        return lambda row: {row[f"{link}Id"]} if row.get(f"{link}Id") is not None else set()
 
 
 def modified_since(items: Iterable[Any]) -> str | None:
