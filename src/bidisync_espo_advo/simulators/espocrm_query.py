@@ -94,6 +94,8 @@ def _search_params(text: Any) -> Mapping[str, Any]:
 
 def _order(params: Mapping[str, Any], kind: EntityType) -> tuple[str, bool]:
     order_by, order = params.get("orderBy"), params.get("order")
+    if isinstance(order_by, list | dict) or isinstance(order, list | dict):
+        raise Refusal(500)
     if order not in (None, "", "asc", "desc", "ASC", "DESC", True, False):
         raise Refusal(400, "order value is bad.")
     if not order_by:

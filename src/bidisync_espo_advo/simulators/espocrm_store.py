@@ -116,6 +116,10 @@ class EspoStore:
         live = self.table(foreign).all_live()
         return [record.id for record in live if any(record.row[place] == id for place in places)]
 
+    def behind(self, kind: EntityType, id: str, foreign: str) -> list[str]:
+        """The records of another type on the other end of a relation."""
+        return self.related.of((kind.name, id), foreign) or self.pointing_at(kind, id, ENTITY_TYPES[foreign])
+
     def shown(self, kind: EntityType, record: Record) -> dict[str, Any]:
         """Every attribute of one record, as a GET shows it."""
         full = self.shown_in_list(kind, record)

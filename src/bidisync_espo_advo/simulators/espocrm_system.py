@@ -125,6 +125,8 @@ def _mass_action(store: EspoStore, asked: Asked) -> Any:
     if user.role.level("edit" if action == "update" else "delete", kind.name) == "no":
         raise Refusal(403, f"No {right} access for '{kind.name}'.")
     params = body.get("params") or {}
+    if not isinstance(params, dict) or not isinstance(params.get("searchParams") or {}, dict):
+        raise Refusal(400, "")
     ids, live = params.get("ids"), store.table(kind).all_live()
     if ids is None:
         where = (params.get("searchParams") or {}).get("where") or []
