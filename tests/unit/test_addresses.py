@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -111,11 +112,17 @@ class Rebinding(aiohttp.abc.AbstractResolver):
 async def test_a_name_that_turns_into_one_inside_is_refused_at_each_connection(foreign):
     resolver = PublicResolver(inner=Rebinding())
     assert await resolver.resolve("relay.example", 80)
+    connected: list[object] = []
+    server = await asyncio.start_server(lambda _reader, writer: connected.append(writer.close()), "127.0.0.1", 0)
     session = aiohttp.ClientSession() if foreign else None
+    if session is not None:  # whose own connections would go there
+        session.connector._resolver = Rebinding(asked=1)
     transport = HttpTransport(2.0, session, resolver)
     with pytest.raises(NotSent):
-        await transport.send(Request("GET", "http://relay.example:9/"))
+        await transport.send(Request("GET", f"http://relay.example:{server.sockets[0].getsockname()[1]}/"))
+    assert not connected
     await transport.close()
+    server.close()
     if session is not None:
         await session.close()
 
