@@ -51,6 +51,8 @@ class Codec:
 def _text(native: object) -> Value:
     if not isinstance(native, str):
         raise Unmappable(f"expected text, not {type(native).__name__}")
+    if not native.isascii() and any("\ud800" <= char <= "\udfff" for char in native):
+        raise Unmappable("the text holds half a character, which can be neither stored nor sent")
     return native if native.strip() else None
 
 
@@ -224,7 +226,7 @@ class Mapped:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
         async for page in self.replica.list(since):
-            yield Page(tuple(self._shared(native) for native in page.snapshots), page.cursor)
+            yield attrs.evolve(page, snapshots=tuple(self._shared(native) for native in page.snapshots))
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

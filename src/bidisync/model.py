@@ -386,7 +386,11 @@ class Created:
 
 @attrs.frozen
 class Page:
-    """Some records of a list, and the cursor to go on from once they are dealt with."""
+    """Some records of a list, and the cursor to go on from once they are dealt with.
+
+    ``beyond``: found besides the list, which left them out though they are there.
+    """
 
     snapshots: tuple[Snapshot, ...]
     cursor: str | None = None
+    beyond: bool = False

@@ -17,7 +17,7 @@ from bidisync.engine import Engine
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
-from bidisync.model import LinkState, Ref, Side, Snapshot
+from bidisync.model import LinkState, Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
 from bidisync.scope import baseline_done
 from bidisync.state import Attempts, Link
@@ -154,7 +154,7 @@ class Sweep:
         since = None if everything else await parts.store.get_mark(f"cursor:{listed.value}")
         cursor = since
         async for page in parts.replica(listed).list(since):
-            await self._take(page.snapshots, listed, work, tally, everything, only)
+            await self._take(page, listed, work, tally, everything, only)
             cursor = page.cursor or cursor
         if since is None or not parts.replica(listed).capabilities.changed_since:
             await self.engine.index.complete(listed)
@@ -162,18 +162,21 @@ class Sweep:
 
     async def _take(
         self,
-        snapshots: tuple[Snapshot, ...],
+        page: Page,
         listed: Side,
         work: _Work,
         tally: Tally,
         everything: bool,
         only: Side | None,
     ) -> None:
-        links = await self.engine.parts.store.load([Ref(listed, snapshot.id) for snapshot in snapshots])
+        links = await self.engine.parts.store.load([Ref(listed, snapshot.id) for snapshot in page.snapshots])
         moved = []
-        for snapshot in snapshots:
+        for snapshot in page.snapshots:
             ref = Ref(listed, snapshot.id)
-            work.listed[listed].add(snapshot.id)
+            if page.beyond:
+                work.rows[ref] = snapshot  # the list lacks it, as the look at what is missing shall find
+            else:
+                work.listed[listed].add(snapshot.id)
             link = links.get(ref)
             if link is not None and self._rests(link, listed, snapshot, everything):
                 work.forecast.at_rest(listed)

@@ -8,24 +8,47 @@ rowId moved and every value that was sent stands in it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NoReturn, cast
+from typing import NoReturn
+from urllib.parse import quote
 
 import attrs
 
 from bidisync.clock import local_seconds
 from bidisync.errors import Merged, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
-from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Seen, Snapshot, Value
+from bidisync.model import Capabilities, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.protocols import Clock
 from bidisync.state import Intent
+from bidisync_espo_advo.advoware_replies import (
+    KEY,
+    VERSION,
+    a_list,
+    about_a_party,
+    bare_number,
+    camel,
+    located,
+    number_of,
+    one_party,
+    rows_of,
+    total_of,
+    value_of,
+    without_twins,
+)
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.profile import AdvowareProfile
 from bidisync_espo_advo.transport import Request, Response
 
 RESOURCE = "Beteiligte"
-KEY, VERSION, CHANGED, CREATED = "betNr", "rowId", "geaendertAm", "angelegtAm"
+CHANGED, CREATED = "geaendertAm", "angelegtAm"
 PAGE = 200
 CLOCK_CHANGE_S = 2 * 3600.0
+CLOCK_SKEW_S = 300.0
+CAPS = 50
+"""A list of a multiple of so many rows may have been cut off there."""
+GAP = 5
+"""So many numbers in a row without a party are taken for the end of the numbers."""
+PROBED = 200
+"""So many numbers beyond a list are looked at in one incremental pass."""
 
 
 @attrs.define
@@ -57,13 +80,17 @@ class AdvowareReplica:
 
     async def get(self, id: str) -> Snapshot:
         """The party now; gone if Advoware says so by number."""
-        response = await self.session.request("GET", f"{RESOURCE}/{id}", usable=_about_a_party)
-        if response.status == 404:
+        path = f"{RESOURCE}/{quote(id, safe='')}"
+        response = await self.session.request("GET", path, usable=about_a_party)
+        if response.status in (404, 410):
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
-        party = self._one(self._document(response, "GET"))
+        document = self._document(response, "GET")
+        if document == []:  # how one that was merged into another may look
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
+        party = self._one(document)
         if party is None:
             raise self.session.wire.unreadable(Request("GET", ""))
-        if _number(_camel(party)) != id:
+        if number_of(camel(party)) != id:
             raise Merged("advoware answered with another party than the one asked for: it may have been merged")
         return self._snapshot(party)
 
@@ -72,15 +99,43 @@ class AdvowareReplica:
         return {}
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
-        """All parties; Advoware knows no filter for changes."""
+        """All parties; Advoware knows no filter for changes.
+
+        A list that seems to be cut off is followed by a look at the numbers behind its last
+        one; the cursor says up to where, if parties were found there.
+        """
         asked_at = self.clock.now()
-        response = await self.session.request("GET", RESOURCE, usable=_a_list)
-        rows = _rows(self._document(response, "GET"))
+        response = await self.session.request("GET", RESOURCE, usable=a_list)
+        document = self._document(response, "GET")
+        rows = rows_of(document)
         if rows is None:
             raise self.session.wire.unreadable(Request("GET", ""))
+        last = 0
         for start in range(0, len(rows), PAGE):
-            page = [row for row in rows[start : start + PAGE] if _number(_camel(row)) is not None]
-            yield Page(tuple(attrs.evolve(self._snapshot(row), row=True, seen_at=asked_at) for row in page))
+            page = [row for row in rows[start : start + PAGE] if number_of(camel(row)) is not None]
+            seen = tuple(attrs.evolve(self._snapshot(row), row=True, seen_at=asked_at) for row in page)
+            last = max([last, *(int(snapshot.id) for snapshot in seen)])
+            yield Page(seen)
+        cut = (total_of(document) or 0) > len(rows)
+        if since is not None and bare_number(since):
+            if last <= int(since):
+                async for page_beyond in self._beyond(int(since), GAP, PROBED):
+                    yield page_beyond
+        elif last and (cut or len(rows) % CAPS == 0):
+            async for page_beyond in self._beyond(last, GAP if cut else 1, None):
+                yield page_beyond
+
+    async def _beyond(self, last: int, gap: int, most: int | None) -> AsyncIterator[Page]:
+        """The parties whose numbers follow on ``last``, until so many in a row are nobody's."""
+        number, misses = last, 0
+        while misses < gap and (most is None or number < last + most):
+            number += 1
+            snapshot = await self.get(str(number))
+            if snapshot.gone:
+                misses += 1
+                continue
+            misses, gap = 0, GAP
+            yield Page((snapshot,), str(number), beyond=True)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
@@ -91,9 +146,9 @@ class AdvowareReplica:
             self._refused(response, "POST")
         document = self._readable(response)
         native = self._one(document)
-        party = None if native is None else _camel(native)
-        id = _number(party) if party is not None else _bare_number(document)
-        id = id or _located(response)
+        party = None if native is None else camel(native)
+        id = number_of(party) if party is not None else bare_number(document)
+        id = id or located(response)
         if id is None:
             raise Unconfirmed("advoware took a create without naming the new party's number")
         self._highest = max(self._highest, int(id))
@@ -111,19 +166,19 @@ class AdvowareReplica:
         """Replace the party by what was read, with the changes in it."""
         if seen.row or not isinstance(seen.native, dict):
             raise ValueError("a party is only written over a read by its number")
-        body = {**seen.native, **{self._spelled(name): value for name, value in changes.items()}}
+        body = {**without_twins(seen.native), **{self._spelled(name): value for name, value in changes.items()}}
         response = await self.session.request("PUT", f"{RESOURCE}/{seen.id}", body)
         if response.status in (404, 409, 423):
             raise Stale("the party was changed or is open in advoware")
         if response.status not in (200, 201, 204):
             self._refused(response, "PUT")
-        if not _about_a_party(response):
+        if not about_a_party(response):
             raise Unconfirmed("advoware answered a PUT with something else than a party: the write may have happened")
         native = self._one(self._readable(response))
         if native is None:
             return None
-        party = _camel(native)
-        if _number(party) != seen.id or party.get(VERSION) in (None, seen.version):
+        party = camel(native)
+        if number_of(party) != seen.id or party.get(VERSION) in (None, seen.version):
             return None
         proven = all(party.get(name) == value for name, value in changes.items())
         return self._snapshot(native) if proven else None
@@ -138,12 +193,12 @@ class AdvowareReplica:
 
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
         """Parties that came into being about when the create was sent, or carry a higher number."""
-        earliest = intent.sent_at - CLOCK_CHANGE_S
+        earliest = intent.sent_at - CLOCK_CHANGE_S - CLOCK_SKEW_S
         watermark = int(intent.watermark or 0)
         found = []
-        async for page in self.list():
+        async for page in self.list(intent.watermark or None):
             for row in page.snapshots:
-                born = self._time(row.fields.get(CREATED)) or row.modified_at
+                born = self._time(row.fields.get(CREATED)) or self._time(row.fields.get(CHANGED))
                 if (born >= earliest) if born is not None else (int(row.id) > watermark):
                     found.append(row)
         return found
@@ -177,7 +232,7 @@ class AdvowareReplica:
 
     def _one(self, document: object) -> dict[str, object] | None:
         """A party that comes as an object, or as a list of one; how it spells its fields is remembered."""
-        native = _one(document)
+        native = one_party(document)
         if native is not None:
             self._pascal = KEY not in native
         return native
@@ -187,91 +242,34 @@ class AdvowareReplica:
         return name[:1].upper() + name[1:] if self._pascal else name
 
     def _snapshot(self, native: Mapping[str, object]) -> Snapshot:
-        party = _camel(native)
+        party = camel(native)
         self._pascal = KEY not in native
-        id, version = _number(party) or "", party.get(VERSION)
+        id, version = number_of(party) or "", party.get(VERSION)
         self._highest = max(self._highest, int(id or 0))
-        fields: dict[str, Seen] = {name: _value(value) for name, value in party.items()}
+        fields: dict[str, Seen] = {name: value_of(value) for name, value in party.items()}
         if self.profile.empty_as == "absent":
             fields = {**dict.fromkeys(self.names), **fields}
         return Snapshot(
             id,
             fields,
             version=version if isinstance(version, str) and version else None,
-            modified_at=self._time(party.get(CHANGED)),
+            modified_at=self._time(party.get(CHANGED), certain=True),
             seen_at=self.clock.now(),
             native=dict(native),
         )
 
-    def _time(self, text: object) -> float | None:
-        """A time of Advoware's, where it can be read; in the hour of a clock change the earlier one."""
+    def _time(self, text: object, *, certain: bool = False) -> float | None:
+        """A time of Advoware's, where it can be read; in the hour of a clock change the earlier one.
+
+        With ``certain`` nothing for a time that may mean two moments or none, or that is
+        known to mean nothing.
+        """
         if not isinstance(text, str) or text.startswith("0001-"):
             return None
+        if certain and self.profile.changed_at in ("missing", "unreliable"):
+            return None
         try:
-            return local_seconds(text, "UTC" if self.profile.changed_at == "utc" else self.config.timezone).at
+            time = local_seconds(text, "UTC" if self.profile.changed_at == "utc" else self.config.timezone)
         except ValueError:
             return None
-
-
-def _value(value: object) -> Seen:
-    """A native value as it is; what is no single value stays in the native record alone."""
-    return value if value is None or isinstance(value, str | int | float | bool) else ABSENT
-
-
-def _one(document: object) -> dict[str, object] | None:
-    """A party that comes as an object, or as a list of one."""
-    if isinstance(document, list):
-        document = document[0] if len(document) == 1 else None
-    return cast(dict[str, object], document) if isinstance(document, dict) and _number(_camel(document)) else None
-
-
-def _camel(native: Mapping[str, object]) -> dict[str, object]:
-    """The same party with names that begin with a small letter, as the mapping has them."""
-    return {name[:1].lower() + name[1:]: value for name, value in native.items()}
-
-
-def _about_a_party(response: Response) -> bool:
-    """Whether a reply is one about parties at all: not an error page, nor an error in a reply of success."""
-    if not response.body.strip():
-        return True
-    try:
-        document = response.json()
-    except ValueError:
-        return False
-    if isinstance(document, dict):
-        return bool({KEY, VERSION} & set(_camel(document)))
-    return isinstance(document, list | int) and not isinstance(document, bool)
-
-
-def _a_list(response: Response) -> bool:
-    try:
-        return _rows(response.json()) is not None
-    except ValueError:
-        return False
-
-
-def _rows(document: object) -> list[dict[str, object]] | None:
-    """The rows of a list in any of its shapes."""
-    if isinstance(document, dict):
-        small = _camel(document)
-        document = small.get("data", small.get("value"))
-    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
-        return None
-    return document
-
-
-def _number(party: Mapping[str, object] | None) -> str | None:
-    number = None if party is None else party.get(KEY)
-    return str(number) if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
-
-
-def _bare_number(document: object) -> str | None:
-    if isinstance(document, bool) or not isinstance(document, int | str):
-        return None
-    text = str(document).strip()
-    return text if text.isdigit() and int(text) > 0 else None
-
-
-def _located(response: Response) -> str | None:
-    tail = response.headers.get("location", "").rstrip("/").rpartition("/")[2]
-    return tail if tail.isdigit() else None
+        return time.at if time.certain or not certain else None

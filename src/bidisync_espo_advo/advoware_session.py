@@ -7,24 +7,27 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import json
-from urllib.parse import urlsplit
+import math
 
 import attrs
 from whenever import Instant
 
-from bidisync.clock import utc_seconds
-from bidisync.errors import Misconfigured, Unauthorized, Unavailable
+from bidisync.clock import local_seconds
+from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unmappable
 from bidisync.protocols import Chance, Clock
+from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
 
 SYSTEM = "advoware"
 DEFAULT_LIFE_S = 55 * 60.0
 EARLY_S = 60.0
+LEAST_LIFE_S = 1.0
 
 _OFFLINE = ("nicht angemeldet", "nicht erreichbar")
+_SIGNED_OUT = ("nicht angemeldet", "anmeldung ist abgelaufen", "sitzung ist abgelaufen", "token ist abgelaufen")
+_AT_THE_FIRM = ("kanzlei", "manager", "connector")
 _REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt", "nicht registriert")
 
 
@@ -70,6 +73,7 @@ class AdvowareSession:
         A 401 means that nothing was carried out, so a write may be repeated too.
         """
         refused: Token | None = None
+        response = Response(401)
         for _ in range(2):
             addresses = await self.addresses()
             token = await self._signed_in(addresses, refused)
@@ -77,12 +81,15 @@ class AdvowareSession:
             data = None
             if body is not None:
                 headers["Content-Type"] = "application/json"
-                data = json.dumps(body, ensure_ascii=False).encode()
+                data = encoded(body)
             url = f"{addresses.api}{self.config.path.strip('/')}/{path}"
-            response = await self.wire.send(Request(method, url, headers, query or {}, data), usable)
-            if response.status != 401:
+            request = Request(method, url, headers, query or {}, data)
+            response = await self.wire.send(request, usable, final=_signed_out, systemic=_offline)
+            if response.status != 401 and not _signed_out(response):
                 return response
             refused = token
+        if any(word in _german(response) for word in _AT_THE_FIRM):
+            raise Unavailable("advoware's connector at the firm is not signed in", system=SYSTEM)
         raise Unauthorized("advoware refuses a fresh token: check the credentials", system=SYSTEM)
 
     async def addresses(self) -> Addresses:
@@ -118,9 +125,8 @@ class AdvowareSession:
         if not api or not security:
             raise Unavailable("advoware's discovery names no address for the API or the sign-in", system=SYSTEM)
         for found in (api, security):
-            trusted = _private(config.discovery_url) or found in (config.api_url, config.security_url)
-            if _private(found) and not trusted:
-                raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
+            if found not in (config.api_url, config.security_url):
+                _require_public(found, config.discovery_url)
         return Addresses(_slash(api), _slash(security))
 
     async def _new_token(self, addresses: Addresses) -> Token:
@@ -129,7 +135,7 @@ class AdvowareSession:
                 "POST",
                 f"{addresses.security}api/v1/Token",
                 {"Content-Type": "application/json", "Accept": "application/json"},
-                body=json.dumps(self._credentials(), ensure_ascii=False).encode(),
+                body=encoded(self._credentials()),
             )
         )
         document = _object(response)
@@ -161,12 +167,20 @@ class AdvowareSession:
         text, seconds = document.get("expiration_utc"), document.get("expires_in")
         if isinstance(text, str):
             try:
-                life = utc_seconds(text) - now
+                life = max(LEAST_LIFE_S, local_seconds(text, "UTC").at - now)  # else a fast clock here has no token
             except ValueError:
                 life = DEFAULT_LIFE_S
-        elif isinstance(seconds, int | float):
-            life = float(seconds)
+        elif isinstance(seconds, int | float) and math.isfinite(seconds):
+            life = max(LEAST_LIFE_S, float(seconds))
         return now + life - min(EARLY_S, life / 5)
+
+
+def encoded(document: object) -> bytes:
+    """A request's JSON in UTF-8; ``Unmappable`` for text that has no form there."""
+    try:
+        return json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unmappable("a text holds half a character, which advoware can't be sent") from None
 
 
 def signature(product: int, app_id: str, nonce: str, stamp: str, api_key: str) -> str:
@@ -177,6 +191,23 @@ def signature(product: int, app_id: str, nonce: str, stamp: str, api_key: str) -
         raise Misconfigured("advoware.api_key is not base64: enter it as it was handed out") from error
     text = f"{product}:{app_id}:{nonce}:{stamp}".encode()
     return base64.b64encode(hmac.new(key, text, hashlib.sha512).digest()).decode()
+
+
+def _german(response: Response) -> str:
+    """The text of a reply that is too short, or not of the kind, to be about parties; else nothing."""
+    text = response.body[:4096].decode("utf-8", "replace").casefold() if len(response.body) <= 4096 else ""
+    return "" if "betnr" in text else text
+
+
+def _signed_out(response: Response) -> bool:
+    """Whether a reply says, whatever its status, that the token is no good: then nothing was carried out."""
+    text = _german(response)
+    return "<" not in text and any(word in text for word in _SIGNED_OUT)
+
+
+def _offline(response: Response) -> bool:
+    """Whether a reply says that the firm can't be reached."""
+    return any(word in _german(response) for word in _OFFLINE)
 
 
 def _refusal(response: Response, advice: str) -> Unauthorized | Unavailable:
@@ -206,12 +237,12 @@ def _slash(url: str) -> str:
     return url.rstrip("/") + "/"
 
 
-def _private(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_private or address.is_loopback or address.is_link_local
+def _require_public(found: str, discovery: str) -> None:
+    """Refuse an address that the discovery had no business to name; its text goes nowhere."""
+    host = host_of(found)
+    if not host:
+        raise Misconfigured("advoware's discovery names something that is no web address; set advoware.api_url")
+    if is_inside(host) and not is_inside(host_of(discovery)):
+        raise Misconfigured("advoware's discovery names an address in a private network; set advoware.api_url")
+    if found.lower().startswith("http:") and discovery.lower().startswith("https:"):
+        raise Misconfigured("advoware's discovery names an address without TLS; set advoware.api_url")

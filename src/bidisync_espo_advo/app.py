@@ -33,12 +33,13 @@ from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
+from bidisync_espo_advo.addresses import PublicResolver, host_of
 from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
-from bidisync_espo_advo.profile import AdvowareProfile, load_profile
+from bidisync_espo_advo.profile import AdvowareProfile, load_espo_profile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
@@ -55,13 +56,27 @@ class Remotes:
 
     @classmethod
     def of(
-        cls, settings: Settings, clock: Clock, chance: Chance, session: aiohttp.ClientSession | None = None
+        cls,
+        settings: Settings,
+        clock: Clock,
+        chance: Chance,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        tells_writers: bool = False,
     ) -> Remotes:
-        """Clients for these settings; over ``session``'s connections if one is given."""
+        """Clients for these settings; over ``session``'s connections if one is given.
+
+        ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
+        """
+        named = settings.advoware
+        public = PublicResolver(
+            trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
+            doors=frozenset({host_of(named.discovery_url)}),
+        )
         wires = {
             name: Wire(
                 name,
-                HttpTransport(config.timeout_s, session),
+                HttpTransport(config.timeout_s, session, public if name == "advoware" else None),
                 clock,
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
@@ -77,6 +92,8 @@ class Remotes:
                 clock,
                 tuple(field.espocrm for field in PARTY),
                 settings.sync.archive_field if settings.sync.delete == "archive" else "",
+                tells_writers,
+                load_espo_profile(settings.espocrm.profile),
             ),
             AdvowareReplica(
                 settings.advoware,
@@ -176,7 +193,8 @@ async def open_sync(
     clock, chance = clock or SystemClock(), chance or SystemChance()
     policy = party_policy(settings, strategies)
     async with AsyncExitStack() as stack:
-        remotes = Remotes.of(settings, clock, chance, session)
+        dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
+        remotes = Remotes.of(settings, clock, chance, session, tells_writers=dated)
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))

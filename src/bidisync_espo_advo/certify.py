@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from bidisync.clock import local_seconds, utc_seconds, utc_text
-from bidisync.errors import Rejected, Stale, Unavailable
+from bidisync.errors import Misconfigured, Rejected, Stale, Unavailable
 from bidisync.mapping import same_text
 from bidisync.model import ABSENT, Conditional, Seen, Snapshot, Value
 from bidisync.protocols import Chance, Clock
@@ -49,7 +49,7 @@ class Measurement:
             id = await self._make()
         before = await self.replica.get(id)
         if before.gone:
-            raise Rejected(f"there is no party {id} in advoware")
+            raise Misconfigured(f"there is no party {id} in advoware")
         self._original = {field.advoware: _held(before.fields.get(field.advoware)) for field in PARTY}
         try:
             for what, measure in (

@@ -8,10 +8,10 @@ from pathlib import Path
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
-from bidisync.errors import Rejected, Stale
-from bidisync.model import Conditional, Snapshot
+from bidisync.errors import Misconfigured, Stale
+from bidisync.model import ABSENT, Conditional, Snapshot
 from bidisync_espo_advo.app import Remotes
-from bidisync_espo_advo.certify import Measurement
+from bidisync_espo_advo.certify import SCRATCH, Measurement
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, save_profile
 from bidisync_espo_advo.report import Report
@@ -35,11 +35,12 @@ async def certify_command(settings: Settings, *, system: str, record: str | None
             id, profile = await _espocrm(remotes.espocrm, record, chance)
     file = Path(getattr(settings, system).profile or f"{system}.profile.json")
     save_profile(file, profile)
-    facts = [(name, _told(value)) for name, value in attrs.asdict(profile).items() if name != "format"]
+    found = attrs.asdict(profile)
+    facts = [(name, _told(value)) for name, value in found.items() if name != "format"]
     document = {
         "record": id,
         "file": str(file),
-        "profile": dict(facts),
+        "profile": {name: value.value if isinstance(value, Conditional) else value for name, value in found.items()},
         "guarantees": dict(profile.guarantees()),
     }
     report.show(f"Measured on record {id}", facts, document)
@@ -64,22 +65,27 @@ async def _espocrm(replica: EspoReplica, record: str | None, chance: SystemChanc
         record = made.id
     before = await replica.get(record)
     if before.gone:
-        raise Rejected(f"there is no record {record} in espocrm")
+        raise Misconfigured(f"there is no record {record} in espocrm")
+    held = before.fields.get(SCRATCH, ABSENT)
+    if held is ABSENT:
+        raise Misconfigured(
+            f"espocrm does not deliver the field {SCRATCH}, on which is measured: check the user's role"
+        )
     try:
         return record, await _versions(replica, before)
     finally:
-        await replica.update(attrs.evolve(await replica.get(record), version=None), {"zusatz": before.fields["zusatz"]})  # type: ignore[dict-item]
+        await replica.update(attrs.evolve(await replica.get(record), version=None), {SCRATCH: held})
 
 
 async def _versions(replica: EspoReplica, before: Snapshot) -> EspoProfile:
     if before.version is None:
         return EspoProfile(has_versions=False)
-    await replica.update(before, {"zusatz": "Probe A"})
+    await replica.update(before, {SCRATCH: "Probe A"})
     same = await replica.get(before.id)
-    await replica.update(same, {"zusatz": "Probe A"})
+    await replica.update(same, {SCRATCH: "Probe A"})
     again = await replica.get(before.id)
     try:
-        await replica.update(before, {"zusatz": "Probe B"})
+        await replica.update(before, {SCRATCH: "Probe B"})
     except Stale:
         refused = True
     else:

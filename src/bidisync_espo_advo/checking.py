@@ -8,12 +8,16 @@ from contextlib import AsyncExitStack
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
-from bidisync.errors import Misconfigured, SyncError, Unauthorized
+from bidisync.errors import Misconfigured, Rejected, SyncError, Unauthorized
 from bidisync_espo_advo.app import Remotes, open_locks, open_store
 from bidisync_espo_advo.commands import Exit
+from bidisync_espo_advo.espocrm_schema import BOOKKEEPING, problems
+from bidisync_espo_advo.espocrm_webhooks import registered
+from bidisync_espo_advo.fields import PARTY
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
-from bidisync_espo_advo.starting import require_schema
+
+VERBS = {"GET": "read", "POST": "create", "PUT": "edit"}
 
 
 @attrs.frozen
@@ -35,6 +39,7 @@ async def check_command(settings: Settings, *, report: Report) -> int:
         stack.push_async_callback(remotes.close)
         findings = [
             await _tried("espocrm", lambda: _espocrm(remotes)),
+            await _tried("webhooks", lambda: _webhooks(remotes, settings)),
             await _tried("advoware", lambda: _advoware(remotes)),
             await _tried("state", lambda: _state(settings)),
             await _tried("lock", lambda: _lock(settings, stack)),
@@ -56,14 +61,38 @@ async def _tried(part: str, look: Callable[[], Coroutine[None, None, str]]) -> F
 
 
 async def _espocrm(remotes: Remotes) -> str:
-    name = await remotes.espocrm.who_am_i()
-    await require_schema(remotes)
+    crm = remotes.espocrm
+    name = await crm.who_am_i()
+    wrong = problems(await crm.schema(), PARTY, crm.config.entity_type)
+    mapped = [field.espocrm for field in PARTY]
+    wrong += [
+        f"this user may not {verb} {crm.config.entity_type}" for verb in map(VERBS.__getitem__, crm.denied(VERBS))
+    ]
+    wrong += [f"this user may not write the field {field}" for field in crm.locked([*mapped, *BOOKKEEPING])]
+    if wrong:
+        raise Misconfigured("; ".join(wrong))
     versions = False
     async for page in remotes.espocrm.list():
         versions = any(snapshot.version is not None for snapshot in page.snapshots)
         break
     checked = "stale writes are refused (not atomically)" if versions else "no version numbers: values decide"
-    return f"signed in as {name}, {remotes.espocrm.config.entity_type} has every field needed; {checked}"
+    return f"signed in as {name}, {crm.config.entity_type} has every field needed; {checked}"
+
+
+async def _webhooks(remotes: Remotes, settings: Settings) -> str:
+    """What would come of changes in EspoCRM; without webhooks they are found by polling."""
+    try:
+        there = [hook for hook in await registered(remotes.espocrm) if hook.active]
+    except (Unauthorized, Rejected):
+        return "this user may not see webhooks (scope Webhook of its role): changes are found by polling"
+    known = [hook for hook in there if hook.id in settings.espocrm.webhooks]
+    events = ", ".join(sorted({hook.event.partition(".")[2] for hook in known})) or "no event"
+    missing = [id for id in settings.espocrm.webhooks if id not in {hook.id for hook in there}]
+    if missing:
+        raise Misconfigured(f"espocrm.webhooks names {len(missing)} that EspoCRM does not have or switched off")
+    strange = len(there) - len(known)
+    more = f"; {strange} more without a key in espocrm.webhooks" if strange else ""
+    return f"{events} of EspoCRM is sent here{more}; the rest is found by polling"
 
 
 async def _advoware(remotes: Remotes) -> str:

@@ -225,7 +225,10 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
     settings = options.settings().require_remotes()
     if not yes:
         what = f"record {record}" if record else "a new record, which stays there"
-        click.confirm(f"Write to {system}, to {what}?", abort=True, err=True)
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes")
+        if not click.confirm(f"Write to {system}, to {what}?", err=True):
+            raise click.UsageError("nothing was written")
     return asyncio.run(certify_command(settings, system=system, record=record, report=Report(options.as_json)))
 
 

@@ -8,18 +8,17 @@ in it as they were sent.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import NoReturn
 from urllib.parse import quote
 
 import attrs
 
 from bidisync.clock import utc_seconds, utc_text
-from bidisync.errors import Duplicate, Merged, Misconfigured, Rejected, Stale, Unauthorized, Unavailable
+from bidisync.errors import Duplicate, Merged, Misconfigured, Rejected, Stale, SyncError, Unavailable
 from bidisync.model import (
     ABSENT,
     Capabilities,
@@ -34,15 +33,16 @@ from bidisync.model import (
 )
 from bidisync.protocols import Clock
 from bidisync.state import Intent
+from bidisync_espo_advo import espocrm_errors as errors
 from bidisync_espo_advo import status
 from bidisync_espo_advo.connections import EspoConfig
+from bidisync_espo_advo.profile import EspoProfile
 from bidisync_espo_advo.transport import Request, Response, Wire
 
-SYSTEM = "espocrm"
+SYSTEM = errors.SYSTEM
 PAGE = 200
 BULK = 100
 OVERLAP_S = 120.0
-_FIELD = re.compile(r"field: (\w+)")
 
 
 @attrs.define
@@ -51,7 +51,8 @@ class EspoReplica:
 
     ``attributes`` are those that matter to the caller: what a create's reply lacks of them
     is empty. Conditional writes are used where the server delivers version numbers. With an
-    ``archive_field`` records are archived instead of deleted: it becomes false.
+    ``archive_field`` records are archived instead of deleted: it becomes false. With
+    ``tells_writers`` a record says whether this very user wrote it last.
     """
 
     config: EspoConfig
@@ -59,13 +60,20 @@ class EspoReplica:
     clock: Clock
     attributes: tuple[str, ...] = ()
     archive_field: str = ""
+    tells_writers: bool = False
+    profile: EspoProfile = EspoProfile()
     _user_id: str | None = attrs.field(default=None, init=False)
+    _rights: Mapping[str, object] | None = attrs.field(default=None, init=False)
 
     @property
     def capabilities(self) -> Capabilities:
-        """What EspoCRM guarantees: versions, where there are any, are checked but not atomically."""
+        """What EspoCRM guarantees: versions, where there are any, are checked but not atomically.
+
+        Unless it was measured that this one does not.
+        """
+        ignored = self.profile.has_versions and not self.profile.refuses_outdated
         return Capabilities(
-            conditional_write=Conditional.CHECKED,
+            conditional_write=Conditional.IGNORED if ignored else Conditional.CHECKED,
             partial_write=True,
             deletion=Deletion.SOFT,
             finds_created=True,
@@ -82,8 +90,9 @@ class EspoReplica:
 
     async def get(self, id: str) -> Snapshot:
         """The record now; gone if EspoCRM says so by id."""
+        await self._know_writer()
         response = await self._send("GET", f"{self.config.entity_type}/{quote(id, safe='')}")
-        if response.status == 404:
+        if response.status == 404 and errors.says_absent(response):
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         record = self._record(response, "GET")
         if record["id"] != id:
@@ -138,10 +147,8 @@ class EspoReplica:
         attributes = self._with_notes(changes, notes, seen.notes)
         headers = {} if seen.version is None else {"X-Version-Number": seen.version}
         response = await self._send("PUT", f"{self.config.entity_type}/{quote(seen.id, safe='')}", attributes, headers)
-        if response.status == 404:
+        if response.status == 404 and errors.says_absent(response):
             raise Stale("the record was deleted in espocrm since it was read")
-        if response.status == 409:
-            raise Stale("the record was changed in espocrm since it was read")
         record = self._record(response, "PUT")
         proven = all(record.get(name) == _kept(value) for name, value in attributes.items())
         return self._snapshot(record) if proven else None
@@ -152,8 +159,8 @@ class EspoReplica:
             await self.update(seen, {self.archive_field: False})
             return
         response = await self._send("DELETE", f"{self.config.entity_type}/{quote(seen.id, safe='')}")
-        if response.status not in (200, 404):
-            self._refused(response, "DELETE")
+        if response.status == 404 and not errors.says_absent(response):
+            raise errors.refused(response, "DELETE", self.config.entity_type)
 
     async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
         """The records with this number of the other system."""
@@ -168,9 +175,11 @@ class EspoReplica:
         """The name of the user that the key belongs to: proves address and credentials."""
         document = self._document(await self._send("GET", "App/user"), "GET")
         user = document.get("user") if isinstance(document, dict) else None
-        if not isinstance(user, dict) or not isinstance(user.get("id"), str):
+        if not isinstance(document, dict) or not isinstance(user, dict) or not isinstance(user.get("id"), str):
             raise Unavailable("espocrm did not say whose key this is", system=SYSTEM)
         self._user_id = user["id"]
+        rights = document.get("acl")
+        self._rights = rights if isinstance(rights, dict) else {}
         return str(user.get("userName") or user["id"])
 
     async def schema(self) -> Mapping[str, Mapping[str, object]]:
@@ -184,7 +193,41 @@ class EspoReplica:
             )
         return {name: found for name, found in document.items() if isinstance(found, dict)}
 
+    async def items(self, path: str) -> Sequence[object]:
+        """What EspoCRM lists besides records, the first 200."""
+        document = self._json(await self._send("GET", path, query={"maxSize": str(PAGE)}), "GET")
+        found = document.get("list") if isinstance(document, dict) else None
+        if not isinstance(found, list):
+            raise self.wire.unreadable(Request("GET", ""))
+        return found
+
+    async def post_item(self, path: str, body: Mapping[str, object]) -> object:
+        """Make something that is no record; what EspoCRM says of it."""
+        return self._json(await self._send("POST", path, body), "POST")
+
+    async def put_item(self, path: str, body: Mapping[str, object]) -> None:
+        """Change something that is no record."""
+        await self._send("PUT", path, body)
+
+    async def delete_item(self, path: str) -> None:
+        """Delete something that is no record; that it is gone already is as good."""
+        await self._send("DELETE", path)
+
+    def locked(self, names: Iterable[str]) -> Sequence[str]:
+        """Those of the fields that this user may not write, once EspoCRM said who it is."""
+        locked = errors.locked_fields(self._rights or {}, self.config.entity_type)
+        return [name for name in names if name in locked]
+
+    def denied(self, methods: Iterable[str]) -> Sequence[str]:
+        """Those of the verbs that this user may not use on records, once EspoCRM said who it is."""
+        return [m for m in methods if errors.level(self._rights or {}, self.config.entity_type, m) == "no"]
+
+    async def _know_writer(self) -> None:
+        if self.tells_writers and self._user_id is None:
+            await self.who_am_i()
+
     async def _search(self, where: Sequence[Mapping[str, object]], *, order: str) -> Sequence[Snapshot]:
+        await self._know_writer()
         params = {"maxSize": PAGE, "orderBy": order, "order": "asc", "where": list(where)}
         query = {"searchParams": json.dumps(params, separators=(",", ":"))}
         asked_at = self.clock.now()
@@ -206,9 +249,10 @@ class EspoReplica:
         sent = {"Accept": "application/json", **self._credentials(method, path), **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        response = await self.wire.send(Request(method, url, sent, query or {}, body))
-        if response.status not in (200, 201, 404) and not (response.status == 409 and method in ("POST", "PUT")):
-            self._refused(response, method)
+        response = await self.wire.send(Request(method, url, sent, query or {}, body), final=errors.in_maintenance)
+        expected = response.status in (200, 201, 404) or (response.status == 409 and errors.is_duplicate(response))
+        if not expected:
+            raise await self._refused(response, method)
         return response
 
     def _credentials(self, method: str, path: str) -> dict[str, str]:
@@ -219,30 +263,22 @@ class EspoReplica:
         token = base64.b64encode(f"{self.config.api_key}:{digest}".encode()).decode()
         return {"X-Hmac-Authorization": token}
 
-    def _refused(self, response: Response, method: str) -> NoReturn:
-        """What a status means. The reason header names rules and fields, never values."""
-        reason = response.headers.get("x-status-reason", "")
-        if response.status == 401:
-            raise Unauthorized("espocrm refuses the API key: check espocrm.api_key", system=SYSTEM)
-        if response.status == 403 and not reason:
-            raise Unavailable("espocrm blocks this address for a while after failed logins", system=SYSTEM)
-        if response.status == 403 and "access" in reason:
-            raise Unauthorized(
-                f"espocrm does not let this user {_DOES[method]} {self.config.entity_type}: check its role",
-                system=SYSTEM,
-            )
-        if response.status in (400, 403, 409, 413, 422):
-            field = _FIELD.search(reason)
-            name = field.group(1) if field is not None else ""
-            raise Rejected(f"espocrm refuses the record{f': field {name}' if name else ''}", field=name)
-        raise Unavailable(f"espocrm answered {response.status} to a {method}", system=SYSTEM)
+    async def _refused(self, response: Response, method: str) -> SyncError:
+        """The error of a reply; a missing permission to this record alone is this record's."""
+        if errors.permission(response):
+            mine = errors.of_one_record(response)
+            if not mine and method in ("PUT", "DELETE"):  # says the same of one record and of all
+                if self._rights is None:
+                    with contextlib.suppress(SyncError):  # then it counts as the worse of the two
+                        await self.who_am_i()
+                mine = errors.level(self._rights or {}, self.config.entity_type, method) not in ("", "no")
+            if mine:
+                return Rejected("espocrm does not let this user at this record: check its role and the record's owner")
+        return errors.refused(response, method, self.config.entity_type)
 
     def _document(self, response: Response, method: str) -> object:
         if response.status == 404:
-            raise Unavailable(
-                f"espocrm has no entity type {self.config.entity_type}: check espocrm.url and espocrm.entity_type",
-                system=SYSTEM,
-            )
+            raise errors.refused(response, method, self.config.entity_type)
         return self._json(response, method)
 
     def _json(self, response: Response, method: str) -> object:
@@ -279,9 +315,6 @@ class EspoReplica:
         return {**fields, **(status.to_attributes(notes, there) if notes is not None else {})}
 
 
-_DOES = {"GET": "read", "POST": "create", "PUT": "edit", "DELETE": "delete"}
-
-
 def _value(value: object) -> Seen:
     """A native value as it is; lists and objects are kept for the writer, but are no field's value."""
     if value is None or isinstance(value, str | int | float | bool):
@@ -290,8 +323,8 @@ def _value(value: object) -> Seen:
 
 
 def _kept(value: object) -> object:
-    """What EspoCRM is known to make of a value: it trims text."""
-    return value.strip() or None if isinstance(value, str) else value
+    """What EspoCRM is known to make of a value: it trims text, as PHP does."""
+    return value.strip(" \t\n\r\0\v") or None if isinstance(value, str) else value
 
 
 def _seconds(text: object) -> float | None:
@@ -308,11 +341,13 @@ def _from(start: str | None) -> list[dict[str, object]]:
 
 
 def _after(last: tuple[str, str]) -> list[dict[str, object]]:
-    """Everything behind this place in the order (modifiedAt, id)."""
+    """Everything behind this place in the order (modifiedAt, id); rows without a time come first."""
     modified, id = last
-    same = [
-        {"type": "equals", "attribute": "modifiedAt", "value": modified},
-        {"type": "greaterThan", "attribute": "id", "value": id},
-    ]
+    behind: dict[str, object] = {"type": "greaterThan", "attribute": "id", "value": id}
+    if not modified:
+        timeless = {"type": "isNull", "attribute": "modifiedAt"}
+        later = {"type": "isNotNull", "attribute": "modifiedAt"}
+        return [{"type": "or", "value": [later, {"type": "and", "value": [timeless, behind]}]}]
+    same = [{"type": "equals", "attribute": "modifiedAt", "value": modified}, behind]
     later = {"type": "greaterThan", "attribute": "modifiedAt", "value": modified}
     return [{"type": "or", "value": [later, {"type": "and", "value": same}]}]

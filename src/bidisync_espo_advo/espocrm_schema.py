@@ -21,6 +21,7 @@ BOOKKEEPING: Mapping[str, frozenset[str]] = {
     status.ATTEMPTS: frozenset({"int"}),
     status.REASON: frozenset({"text", "varchar"}),
 }
+LENGTHS = {status.VERSION: 40, status.STATUS: max(map(len, STATES)), status.REASON: 40}
 SERVERS = frozenset({"name", "createdAt", "modifiedAt", "createdBy", "modifiedBy"})
 
 
@@ -37,6 +38,8 @@ def _problems(definitions: Definitions, fields: tuple[PartyField, ...], entity_t
             yield f"{entity_type} has no field {field.espocrm} (mapped as {field.name}): make it, or change the mapping"
         elif found.get("type") not in wanted:
             yield f"{entity_type}.{field.espocrm} has the type {found.get('type')}, which can't hold {field.form}"
+        elif found.get("readOnly"):
+            yield f"{entity_type}.{field.espocrm} is read-only, but mapped as {field.name}"
     for name, types in BOOKKEEPING.items():
         found = definitions.get(name)
         if found is None:
@@ -44,6 +47,8 @@ def _problems(definitions: Definitions, fields: tuple[PartyField, ...], entity_t
         elif found.get("type") not in types:
             kinds = "/".join(sorted(types))
             yield f"{entity_type}.{name} has the type {found.get('type')}; the bookkeeping needs {kinds}"
+        elif (longest := found.get("maxLength")) and isinstance(longest, int) and longest < LENGTHS.get(name, 0):
+            yield f"{entity_type}.{name} takes {longest} characters; the bookkeeping needs {LENGTHS[name]}"
     shown = definitions.get(status.STATUS, {})
     options = shown.get("options")
     if shown.get("type") == "enum" and isinstance(options, list):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import attrs
 import cattrs
@@ -106,19 +106,31 @@ class EspoProfile:
         return [("no lost edit in EspoCRM", f"{lost}; only the fields that changed are written")]
 
 
+P = TypeVar("P", AdvowareProfile, EspoProfile)
+
+
 def load_profile(path: str) -> AdvowareProfile:
     """The profile in this file; the weakest for no file. ``Misconfigured`` for one that can't be read."""
+    return _loaded(path, AdvowareProfile, "advoware")
+
+
+def load_espo_profile(path: str) -> EspoProfile:
+    """Likewise for EspoCRM."""
+    return _loaded(path, EspoProfile, "espocrm")
+
+
+def _loaded(path: str, kind: type[P], system: str) -> P:
     if not path:
-        return AdvowareProfile()
+        return kind()
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise ValueError(path)
-        profile = _converter.structure(document, AdvowareProfile)
+        profile = _converter.structure(document, kind)
     except OSError as error:
         raise Misconfigured(f"the profile {path} can't be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
-        raise Misconfigured(f"{path} is no profile: let 'espo-advo certify advoware' write it again") from error
+        raise Misconfigured(f"{path} is no profile: let 'espo-advo certify {system}' write it again") from error
     if profile.format != FORMAT:
         raise Misconfigured(f"the profile {path} was written by another version: certify again")
     return profile

@@ -49,6 +49,6 @@ def from_attributes(attributes: Mapping[str, object]) -> Notes:
     """What a record shows. The state is not read back: several share one name."""
     counterpart, version = attributes.get(COUNTERPART), attributes.get(VERSION)
     return Notes(
-        counterpart=str(counterpart) if isinstance(counterpart, int) and counterpart > 0 else None,
+        counterpart=str(counterpart) if type(counterpart) is int and counterpart > 0 else None,
         counterpart_version=version if isinstance(version, str) else None,
     )

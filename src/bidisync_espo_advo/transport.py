@@ -12,20 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 import stamina
+from aiohttp.abc import AbstractResolver
 from aiolimiter import AsyncLimiter
 
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
 from bidisync.protocols import Clock
 
 MAX_BODY = 256 * 1024 * 1024
+MOST_PATIENCE_S = 3600.0
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 GONE_ASTRAY = frozenset({500, 502, 503, 504, 408, 522})
 
@@ -80,17 +85,21 @@ class Transport(Protocol):
 
 @attrs.define
 class HttpTransport:
-    """Real HTTP. Over a session that is given, it uses its connections and leaves it open."""
+    """Real HTTP. Over a session that is given, it uses its connections and leaves it open.
+
+    ``resolver`` may refuse a name; where the connections are somebody else's it is asked first.
+    """
 
     timeout_s: float = 30.0
     session: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
+    resolver: AbstractResolver | None = attrs.field(default=None, repr=False)
     _own: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._own is None:
             shared = None if self.session is None else self.session.connector
             self._own = aiohttp.ClientSession(
-                connector=shared,
+                connector=shared or aiohttp.TCPConnector(resolver=self.resolver),
                 connector_owner=shared is None,
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 auto_decompress=True,
@@ -104,6 +113,8 @@ class HttpTransport:
     async def send(self, request: Request) -> Response:
         """Send it once; redirects are not followed."""
         try:
+            if self.session is not None and self.resolver is not None:
+                await self._allowed(self.resolver, request.url)
             async with self._client().request(
                 request.method,
                 request.url,
@@ -115,16 +126,28 @@ class HttpTransport:
                 body = await _bounded(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status, headers, body)
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, _Refused) as error:
             raise NotSent(type(error).__name__) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise NoAnswer(type(error).__name__) from error
+
+    async def _allowed(self, resolver: AbstractResolver, url: str) -> None:
+        try:
+            await resolver.resolve(urlsplit(url).hostname or "", urlsplit(url).port or 0)
+        except OSError as error:
+            raise _Refused from error
 
     async def close(self) -> None:
         """Close what was opened here."""
         if self._own is not None:
             await self._own.close()
             self._own = None
+        if self.resolver is not None:
+            await self.resolver.close()
+
+
+class _Refused(Exception):
+    """A name that must not be used, or that nobody knows."""
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -145,19 +168,21 @@ class _TryAgain(Exception):
         self.meaning, self.after = meaning, after
 
 
-def _again(error: Exception) -> bool | float:
-    if not isinstance(error, _TryAgain):
-        return False
-    return error.after if error.after is not None else True
-
-
 Usable = Callable[[Response], bool]
 """Whether a reply with success in its status has the body that it should have."""
+
+Final = Callable[[Response], bool]
+"""Whether a reply that looks like trouble says plainly that nothing was done: it is no use to repeat."""
 
 
 def anything(response: Response) -> bool:
     """Whatever it is."""
     return True
+
+
+def nothing(response: Response) -> bool:
+    """No reply at all."""
+    return False
 
 
 @attrs.define
@@ -180,32 +205,45 @@ class Wire:
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
-    async def send(self, request: Request, usable: Usable = anything) -> Response:
+    async def send(
+        self, request: Request, usable: Usable = anything, final: Final = nothing, systemic: Final = nothing
+    ) -> Response:
         """The response, whatever its status, unless it says that the system is out of order.
 
         A read is repeated while the system is out of order, or answers with success and
-        something that is not ``usable``. Raises ``Unavailable``, ``Unconfirmed`` (writes),
-        ``RateLimited``.
+        something that is not ``usable``; a ``final`` reply is handed out as it is. What a
+        ``systemic`` reply says is the fault of no single record. Raises ``Unavailable``,
+        ``Unconfirmed`` (writes), ``RateLimited``.
         """
         if request.writes:
             try:
-                return await self._once(request)
+                return await self._once(request, final, systemic)
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
+        until = self.clock.monotonic() + self.retry_for_s
+
+        def again(error: Exception) -> bool | float:
+            """Whether, or after how long: never where the system asks for more patience than there is."""
+            if not isinstance(error, _TryAgain):
+                return False
+            if error.after is None:
+                return True
+            return error.after if self.clock.monotonic() + error.after <= until else False
+
         try:
             async for attempt in stamina.retry_context(
-                on=_again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
+                on=again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    response = await self._once(request)
-                    if response.status == 200 and not usable(response):
-                        raise _TryAgain(self.unreadable(request))
+                    response = await self._once(request, final, systemic)
+                    if response.status == 200 and not usable(response) and not final(response):
+                        raise _TryAgain(self._senseless(request, systemic(response)))
                     return response
         except _TryAgain as error:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
 
-    async def _once(self, request: Request) -> Response:
+    async def _once(self, request: Request, final: Final, systemic: Final) -> Response:
         async with self._slots:
             if self._limiter is not None:
                 await self._limiter.acquire()
@@ -216,17 +254,18 @@ class Wire:
                 raise _TryAgain(self.unreachable(f"can't be reached ({error})")) from error
             except NoAnswer as error:
                 raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
+        if final(response):
+            return response
         if 300 <= response.status < 400:
             raise self.unreachable("answered with a redirect; check its address in the settings")
         if response.status not in RETRIED:
             return response
         after = self._retry_after(response)
         if response.status == 429:
-            raise _TryAgain(
-                RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0),
-                after if after is not None and after <= self.retry_for_s else None,
-            )
+            raise _TryAgain(RateLimited(f"{self.system} asks for fewer requests", retry_after=after or 0.0), after)
         reason = f"answered {response.status} to a {request.method}"
+        if systemic(response) and not request.writes:
+            raise _TryAgain(self.unreachable(reason), after)
         raise _TryAgain(self._lost(request, reason, response), after)
 
     def unreachable(self, what: str) -> Unavailable:
@@ -249,10 +288,15 @@ class Wire:
             seconds = float(text)
         except ValueError:
             try:
-                seconds = parsedate_to_datetime(text).timestamp() - self.clock.now()
-            except ValueError:
+                at = parsedate_to_datetime(text)
+                seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - self.clock.now()
+            except (ValueError, OverflowError):
                 return None
-        return min(max(0.0, seconds), 3600.0)
+        return None if math.isnan(seconds) else min(max(0.0, seconds), MOST_PATIENCE_S)
+
+    def _senseless(self, request: Request, systemic: bool) -> Unavailable:
+        error = self.unreadable(request)
+        return self.unreachable("says that it can't be reached") if systemic and not request.writes else error
 
     def unreadable(self, request: Request) -> Unavailable:
         """A reply with success in its status and nothing usable in its body."""

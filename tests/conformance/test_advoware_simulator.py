@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -12,7 +13,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ import pytest
 
 from bidisync_espo_advo.simulators.advoware import AdvowareServer, advoware_simulator
 from bidisync_espo_advo.simulators.advoware_signin import signature
-from bidisync_espo_advo.simulators.advoware_switches import VALUES
+from bidisync_espo_advo.simulators.advoware_switches import VALUES, Switches
 from bidisync_espo_advo.simulators.server import FaultRule
 
 NOW = datetime(2026, 2, 7, 13, 30, 0, 123456, tzinfo=UTC)
@@ -640,6 +641,9 @@ SWITCHED_GET = [
     ({"side_effects": "name_uppercased"}, lambda v: v["name"] == "KAYA"),
     ({"side_effects": "anrede_fills_bAnrede"}, lambda v: v["bAnrede"] == "Sehr geehrte Frau Kaya"),
     ({"side_effects": "plz_fills_ort"}, lambda v: v["ort"] == "Köln"),
+    ({"redundant_twins": "twin_overrides"}, lambda v: v["geburtsdatumTicks"] == 0),
+    ({"child.in_parent_get": "none"}, lambda v: "kommunikation" not in v),
+    ({"child.in_parent_get": "all"}, lambda v: v["kommunikation"] == v["adressen"] == v["bankverbindungen"] == []),
 ]
 
 
@@ -903,3 +907,63 @@ async def test_a_pascal_case_record_survives_a_round_trip(start: Any) -> None:
     moving = {"rowId", "geaendertAm", "geaendertVon"}
     for betnr in before:
         assert {n for n in before[betnr] if before[betnr][n] != after[betnr][n]} == moving
+
+
+async def test_a_twin_that_is_sent_back_wins_over_the_field_that_it_repeats(start: Any) -> None:
+    caller = await start({"redundant_twins": "twin_overrides"})
+    betnr = caller.server.store.create(name="Kaya", geburtsdatum="1980-02-29T00:00:00")
+    read = await caller.get(betnr)
+    days = (date(1980, 2, 29) - date(1, 1, 1)).days
+    assert read["geburtsdatumTicks"] == days * 24 * 3600 * 10**7  # as .NET counts: tenths of a microsecond
+    await caller.call("PUT", f"/{betnr}", {**read, "geburtsdatum": "1990-01-01T00:00:00"})
+    assert (await caller.get(betnr))["geburtsdatum"] == "1980-02-29T00:00:00"
+    del read["geburtsdatumTicks"]
+    await caller.call("PUT", f"/{betnr}", {**read, "geburtsdatum": "1990-01-01T00:00:00"})
+    assert (await caller.get(betnr))["geburtsdatum"] == "1990-01-01T00:00:00"
+
+
+async def test_children_may_be_numbered_anew_and_say_nothing_of_their_kind(start: Any) -> None:
+    caller = await start({"child.id_stability": "re-numbered_on_parent_put", "child.kommKz_get": "0_always"})
+    betnr = caller.server.store.create(name="Kaya", kommunikation=[{"tlf": "0511/1", "kommKz": 4}])
+    before = await caller.get(betnr)
+    await caller.call("PUT", f"/{betnr}", before)
+    (old,), (new,) = before["kommunikation"], (await caller.get(betnr))["kommunikation"]
+    assert (old["tlf"], old["kommKz"], old["kommArt"]) == (new["tlf"], 0, 4)
+    assert new["id"] > old["id"]
+
+
+@pytest.mark.parametrize(("value", "query", "count"), [
+    ("absent", "?geaendertSeit=2026-01-01T00:00:00", 5),
+    ("present", "?geaendertSeit=2026-01-01T00:00:00", 1),
+    ("present", "?GeaendertSeit=2026-01-01T00:00:00", 5),
+    ("present", "", 5),
+])  # fmt: skip
+async def test_a_list_may_know_a_filter_for_changes(start: Any, value: str, query: str, count: int) -> None:
+    caller = await start({"list.filter_changed_since": value}, records=4)
+    caller.server.store.create(name="Neu")
+    assert len((await caller.call("GET", query)).json) == count
+
+
+async def test_the_letters_of_a_query_key_may_matter(start: Any) -> None:
+    for value, rows in (("case_sensitive_ignored", 100), ("insensitive", 50)):
+        caller = await start({"query_key_case": value, "list.paging": "page_size"}, records=250)
+        assert len((await caller.call("GET", "?PAGE=3&Size=100")).json) == rows
+
+
+async def test_faults_are_the_same_for_the_same_seed(start: Any) -> None:
+    async def lived(seed: int) -> list[int]:
+        caller = await start({"faults": "all"}, records=2, seed=seed)
+        for _ in range(60):
+            with contextlib.suppress(aiohttp.ClientError):
+                await caller.call("GET", "/104711")
+        return [entry.status for entry in caller.server.control.log if "Beteiligte" in entry.path]
+
+    first, again, other = await lived(1), await lived(1), await lived(2)
+    assert first == again != other
+    assert 0 < first.count(0) < 30
+
+
+def test_values_may_be_spelled_as_in_the_notes_that_they_come_from() -> None:
+    spelled = {"token.clock_skew_max_s": "∞", "list.shape": "{data,total}", "rowId.format": "A-P×40", "null_style": ""}
+    switches = Switches(spelled)
+    assert [switches[name] for name in spelled] == ["unlimited", "data_total", "A-P_40", "empty"]

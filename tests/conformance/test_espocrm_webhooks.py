@@ -252,3 +252,14 @@ async def test_the_job_runs_by_itself_at_its_interval():
             while not office.received:
                 await asyncio.sleep(0.05)
         assert office.items()[0]["lastName"] == "P"
+
+
+async def test_a_delivery_leaves_out_what_its_owner_may_not_read():
+    async with opened() as office:
+        office.register("CBeteiligte.update", user="syncfld")
+        office.register("CBeteiligte.update", user="sync")
+        id = office.crm.store.create(lastName="Muster")
+        office.crm.store.edit(id, quote=0.5, titel="Dr.")
+        await office.crm.send_webhooks()
+        told = sorted((set(office.items(place)[0]) for place in (0, 1)), key=len)
+        assert told[1] - told[0] == {"quote"}

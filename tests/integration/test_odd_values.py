@@ -21,6 +21,11 @@ ODD = {
     "slashes": "0511/12345-60",
     "a number": "007",
     "a word that YAML knows": "no",
+    "NUL within": "a\0b",
+    "no-break spaces": "\u00a0x\u00a0",
+    "right to left": "\u202eabc",
+    "control characters": "a\x01\x1fb",
+    "no characters": "a\ufffe\uffff",
 }
 
 
@@ -91,6 +96,38 @@ async def test_a_text_that_is_too_long_for_the_other_side_is_blocked_and_not_cut
             assert len(office.erp.store.records[number][field]) == length
 
 
+async def test_a_text_that_espocrm_trims_is_seen_and_stays_as_it_is():
+    async with opened(crm_records=1) as office, open_sync(office.settings) as sync:
+        id, number = await office_with_one(office, sync)
+        office.erp.store.edit(number, zusatz="ab\0")
+        outcome = await sync.sync(f"right:{number}")
+        assert (outcome.state, outcome.reason) == (LinkState.BLOCKED, "altered")
+        assert office.erp.store.records[number]["zusatz"] == "ab\0", "never a silent change"
+
+
+async def test_half_a_character_blocks_its_group_and_nothing_else(tmp_path):
+    state = {"url": f"sqlite:///{tmp_path / 'state.db'}"}
+    async with opened(crm_records=2, state=state) as office, open_sync(office.settings) as sync:
+        id, number = await office_with_one(office, sync)
+        office.crm.store.edit(id, zusatz="a\ud83db")
+        await sync.sweep()
+        assert await sync.states() == {LinkState.IN_SYNC: 1, LinkState.BLOCKED: 1}
+        office.crm.store.edit(id, zusatz="ganz")
+        await sync.sweep()
+        assert office.erp.store.records[number]["zusatz"] == "ganz"
+
+
+async def test_64_kib_arrive_where_both_sides_take_them_and_block_where_one_does_not():
+    async with opened(crm_records=1) as office, open_sync(office.settings) as sync:
+        id, number = await office_with_one(office, sync)
+        big = "ä" * 65_536
+        office.erp.store.edit(number, bemerkung=big, zusatz="Hof")
+        assert (await sync.sync(f"right:{number}")).state is LinkState.IN_SYNC
+        office.crm.store.edit(id, titel="Dr.")
+        assert (await sync.sync(f"left:{id}")).state is LinkState.IN_SYNC
+        assert office.erp.store.records[number]["bemerkung"] == big, "what no mapping knows travels along whole"
+
+
 async def test_a_text_that_advoware_cuts_is_seen_and_the_long_one_stays():
     async with opened(crm_records=1, erp_switches={"string.max_len": "truncates_silently"}) as office:
         async with open_sync(office.settings) as sync:
@@ -105,9 +142,9 @@ async def test_a_text_that_advoware_cuts_is_seen_and_the_long_one_stays():
             assert office.crm.store.records[id]["zusatz"] == "x" * 99
 
 
-async def test_one_record_that_always_fails_among_many_stops_nobody():
+async def test_one_record_that_always_fails_among_500_stops_nobody():
     guards = {"max_overwrite_percent": 100.0}  # somebody edits everybody here
-    async with opened(crm_records=60, erp_records=60, guards=guards) as office, open_sync(office.settings) as sync:
+    async with opened(crm_records=250, erp_records=250, guards=guards) as office, open_sync(office.settings) as sync:
         await sync.sweep(everything=True)
         ids = list(office.crm.store.records)
         for id in ids:
@@ -115,5 +152,5 @@ async def test_one_record_that_always_fails_among_many_stops_nobody():
             office.erp.store.edit(number, zusatz="Hinterhaus", name="<poison>" if id == ids[7] else f"N{number}")
         await sync.sweep()
         states = await sync.states()
-        assert states == {LinkState.IN_SYNC: 119, LinkState.BLOCKED: 1}
-        assert sum(r["zusatz"] == "Hinterhaus" for r in office.crm.store.records.values()) == 119
+        assert states == {LinkState.IN_SYNC: 499, LinkState.BLOCKED: 1}
+        assert sum(r["zusatz"] == "Hinterhaus" for r in office.crm.store.records.values()) == 499

@@ -25,9 +25,13 @@ VALUES: dict[str, list[str]] = {
     "token.ttl_s": ["3300", "5"],
     "token.early_revoke": ["never", "after_n_calls"],
     "token.nonce_reuse": ["reject", "accept"],
+    "token.clock_skew_max_s": ["300", "30", "unlimited"],
+    "auth.error_style": ["401_json", "200_text", "500_german_text", "503_retry_after"],
     "get.shape": ["object", "list_of_one"],
     "list.shape": ["array", "data_total", "value"],
     "list.paging": ["none", "unstable_order"],
+    "list.filter_changed_since": ["absent", "present"],
+    "query_key_case": ["case_sensitive_ignored", "insensitive"],
     "json_case": ["camelCase", "PascalCase"],
     "put.semantics": ["full_replace", "partial"],
     "put.unknown_field": ["ignore", "clears_when_absent"],
@@ -48,7 +52,12 @@ VALUES: dict[str, list[str]] = {
     "string.trim": ["none", "trims"],
     "charset": ["unicode", "nfd_to_nfc"],
     "side_effects": ["none", "anrede_fills_bAnrede", "plz_fills_ort"],
-    "deleted_party_get": ["404", "200_empty_list"],
+    "redundant_twins": ["absent", "twin_overrides"],
+    "delete": ["403", "405", "404_then_gone", "soft_flag"],
+    "deleted_party_get": ["404", "200_empty_list", "200_merged_into_other_betNr"],
+    "child.in_parent_get": ["kommunikation_only", "all", "none"],
+    "child.id_stability": ["stable", "re-numbered_on_parent_put"],
+    "child.kommKz_get": ["value", "0_always"],
 }
 """The values under which every property holds."""
 
@@ -57,6 +66,8 @@ HOSTILE = {
     "token.expiry_field": "none",
     "token.ttl_s": "5",
     "token.early_revoke": "after_n_calls",
+    "token.clock_skew_max_s": "30",
+    "auth.error_style": "200_text",
     "get.shape": "list_of_one",
     "list.shape": "value",
     "list.paging": "unstable_order",
@@ -77,7 +88,13 @@ HOSTILE = {
     "string.trim": "trims",
     "charset": "nfd_to_nfc",
     "side_effects": "anrede_fills_bAnrede",
+    "redundant_twins": "twin_overrides",
     "delete": "405",
+    "deleted_party_get": "200_empty_list",
+    "http200_error_body": "error_json",
+    "child.in_parent_get": "none",
+    "child.id_stability": "re-numbered_on_parent_put",
+    "child.kommKz_get": "0_always",
 }
 """Every switch at the worst value that a correct client can live with."""
 
@@ -88,7 +105,9 @@ SERVERS = {"rowId", "geaendertAm", "geaendertVon", "ort"}  # the place may be fi
 
 def unmapped(party: dict[str, Any]) -> dict[str, Any]:
     """What no mapping knows; an empty text and no value are one to Advoware."""
-    return {name: value or None for name, value in party.items() if name not in MAPPED | SERVERS}
+    known = {name: value or None for name, value in party.items() if name not in MAPPED | SERVERS}
+    phones = [{"tlf": row["tlf"], "kommKz": row["kommKz"]} for row in party["kommunikation"]]  # their ids may move
+    return {**known, "kommunikation": phones}
 
 
 ENTERED = "Mu\u0308ller & So\u0308hne"  # as a Mac spells it
@@ -100,7 +119,10 @@ async def properties_hold(office: Office) -> None:
         pairs = [(id, record["betnr"]) for id, record in office.crm.store.records.items()]
         assert len(pairs) == len(office.erp.store.records) == 6, "nobody is doubled"
         before = {number: unmapped(party) for number, party in office.erp.store.records.items()}
-        (left, _), (right, right_number), (both, both_number), (gone, gone_number), *_ = pairs
+        (left, left_number), (right, right_number), (both, both_number), (gone, gone_number), *_ = pairs
+        office.erp.store.edit(left_number, geburtsdatum="1980-02-29T00:00:00")
+        await sync.sweep(everything=True, rounds=5)
+        office.crm.store.edit(left, dateOfBirth="1981-03-30")
         office.crm.store.edit(left, zusatz=ENTERED)
         office.erp.store.edit(right_number, titel="Dr. h. c.")
         office.crm.store.edit(both, zusatz="links")
@@ -116,6 +138,9 @@ async def properties_hold(office: Office) -> None:
         ):
             crm, erp = office.pair(id)
             assert same_text(crm[field]) == same_text(erp[field]) == same_text(value), "no edit is lost"
+        assert office.erp.store.records[left_number]["geburtsdatum"] == "1981-03-30T00:00:00", (
+            "nor by a twin of its field"
+        )
         assert gone not in office.crm.store.records, "nobody comes back"
         assert len(office.crm.store.records) == 5
         assert gone_number in office.erp.store.records, "nothing is deleted without approval"

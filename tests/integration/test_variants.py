@@ -66,6 +66,13 @@ ADVOWARE = [
     ("string.trim", "trims"),
     ("side_effects", "anrede_fills_bAnrede"),
     ("server_tz", "UTC"),
+    ("redundant_twins", "twin_overrides"),
+    ("child.in_parent_get", "none"),
+    ("child.id_stability", "re-numbered_on_parent_put"),
+    ("rate_limit", "silent_drop"),
+    ("http200_error_body", "german_text"),
+    ("latency_ms", "200"),
+    ("delete", "404_then_gone"),
 ]
 
 

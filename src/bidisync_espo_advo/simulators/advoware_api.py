@@ -11,11 +11,14 @@ import json
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 from aiohttp import web
 
+from bidisync_espo_advo.simulators import advoware_faults as faults
 from bidisync_espo_advo.simulators.advoware_rows import FIELDS, camel, pascal
 from bidisync_espo_advo.simulators.advoware_signin import Account, NotSignedIn, TokenService
 from bidisync_espo_advo.simulators.advoware_store import AdvowareStore
@@ -44,6 +47,10 @@ class AdvowareApi:
     _calls: int = 0
     _recent: deque[float] = attrs.Factory(deque)
     _rng: random.Random = attrs.Factory(lambda: random.Random("advoware/api"))
+    _faults: faults.Faults = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._faults = faults.Faults(self.store.seed)
 
     def routes(self) -> list[web.RouteDef]:
         """Relay and connector side by side; which of them works is a switch."""
@@ -66,7 +73,7 @@ class AdvowareApi:
         behaviour = self.store.switches["discovery"]
         if behaviour == "500":
             return web.Response(status=500, text="Interner Fehler im AdvonetConfigurator.")
-        if request.query.get("Kanzlei") != self.account.kanzlei:
+        if self._asked(request, "Kanzlei") != self.account.kanzlei:
             return web.Response(status=404, text="Die angegebene Kanzlei ist nicht registriert.")
         here = f"{request.scheme}://{request.host}"
         return web.json_response(
@@ -96,18 +103,23 @@ class AdvowareApi:
         async def serve(request: web.Request) -> web.Response:
             await self._wait()
             raw = await request.read()
+            fault = self._faults.next(self.store.switches["faults"])
+            await faults.before(fault, request)
             trouble = await self._trouble(request)
             if trouble is not None:
                 return trouble
             try:
                 user = self.tokens.user_of(request.headers.get("Authorization", ""))
-                response = act(request, _parsed(raw) if raw else None, user)
+                body = _parsed(raw) if raw else None
+                response = act(request, body, user)
+                if fault == "dup" and request.method == "PUT":
+                    response = act(request, body, user)
             except NotSignedIn as refusal:
                 response = self._not_signed_in(str(refusal))
             except Refused as refused:
                 response = web.Response(status=refused.status, text=refused.text)
             await self._wait()
-            return response
+            return faults.after(fault, request, response)
 
         return serve
 
@@ -131,9 +143,7 @@ class AdvowareApi:
             return web.Response(status=503, text=OFFLINE)
         if switches["rate_limit"] != "none" and self._too_many():
             if switches["rate_limit"] == "silent_drop":
-                if request.transport is not None:
-                    request.transport.close()
-                raise web.HTTPTooManyRequests
+                faults.hang_up(request)
             return web.Response(status=429, text="Zu viele Anfragen.", headers={"Retry-After": "1"})
         self._calls += 1
         if switches["http200_error_body"] == "off" or self._calls % ERROR_EVERY:
@@ -178,14 +188,18 @@ class AdvowareApi:
         return _json(b"[" + row + b"]" if self.store.switches["get.shape"] == "list_of_one" else row)
 
     def _list(self, request: web.Request, _body: Any, _user: str) -> web.Response:
-        rows = self.store.encoded_list()
+        changed_since = self._asked(request, "geaendertSeit")
+        if self.store.switches["list.filter_changed_since"] == "absent":
+            changed_since = None
+        rows = self.store.encoded_list(None if changed_since is None else _moment(changed_since))
         total, paging = len(rows), self.store.switches["list.paging"]
         if paging == "silently_capped_100":
             rows = rows[:100]
         elif paging == "unstable_order":
             self._rng.shuffle(rows)
         elif paging == "page_size":
-            page, size = _whole(request, "page", 1), _whole(request, "size", ROWS_PER_PAGE)
+            page = _whole("page", self._asked(request, "page"), 1)
+            size = _whole("size", self._asked(request, "size"), ROWS_PER_PAGE)
             rows = rows[(page - 1) * size : page * size]
         before, after = {
             "array": (b"[", b"]"),
@@ -240,6 +254,12 @@ class AdvowareApi:
             raise _absent(betnr)
         return web.Response(status=204)
 
+    def _asked(self, request: web.Request, name: str) -> str | None:
+        """A parameter of the query; whether one in other letters is the same is a switch."""
+        if self.store.switches["query_key_case"] == "insensitive":
+            return next((value for key, value in request.query.items() if key.lower() == name.lower()), None)
+        return request.query.get(name)
+
     def _object(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise Refused(400, "Die Anfrage enthält kein JSON-Objekt.")
@@ -280,8 +300,17 @@ def _parsed(raw: bytes) -> Any:
     return value
 
 
-def _whole(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
+def _moment(text: str) -> datetime:
+    """A time with or without a zone; without one it is meant in German time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(400, "Der Parameter geaendertSeit ist ungültig.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def _whole(name: str, asked: str | None, default: int) -> int:
+    text = str(default) if asked is None else asked
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10**6):
         raise Refused(400, f"Der Parameter {name} ist ungültig.")
     return int(text)

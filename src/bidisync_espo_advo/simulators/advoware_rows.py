@@ -11,7 +11,7 @@ import copy
 import hashlib
 import random
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -68,7 +68,11 @@ FIELDS = {
 }
 SERVER_FIELDS = ("betNr", "rowId", "geaendertAm", "geaendertVon", "angelegtAm", "angelegtVon")
 CHILDREN = "kommunikation"
-KEYS = frozenset({*FIELDS, *SERVER_FIELDS, CHILDREN, "geloescht"})
+OTHER_CHILDREN = ("adressen", "bankverbindungen")
+TWIN = "geburtsdatumTicks"
+"""The birth date once more, as .NET counts; in a PUT it wins over the date."""
+TICKS_PER_DAY = 864_000_000_000
+KEYS = frozenset({*FIELDS, *SERVER_FIELDS, CHILDREN, *OTHER_CHILDREN, TWIN, "geloescht"})
 
 
 @attrs.define
@@ -97,7 +101,14 @@ def shown(party: Party, seed: int, switches: Switches, *, in_list: bool = False)
         value = _shown_value(field, party.values[field.name], switches)
         if value is not None or switches["null_style"] != "absent":
             record[field.name] = value
-    record[CHILDREN] = copy.deepcopy(party.children)
+    if switches["redundant_twins"] == "twin_overrides":
+        record[TWIN] = ticks_of(party.values["geburtsdatum"])
+    if switches["child.in_parent_get"] != "none":
+        record[CHILDREN] = copy.deepcopy(party.children)
+        if switches["child.kommKz_get"] == "0_always":
+            record[CHILDREN] = [{**row, "kommKz": 0} for row in record[CHILDREN]]
+    if switches["child.in_parent_get"] == "all":
+        record |= {name: [] for name in OTHER_CHILDREN}
     if switches["delete"] == "soft_flag":
         record["geloescht"] = party.flagged_deleted
     record["angelegtAm"] = stamp(party.created_at, switches)
@@ -106,6 +117,16 @@ def shown(party: Party, seed: int, switches: Switches, *, in_list: bool = False)
         record["geaendertAm"] = stamp(party.changed_at, switches)
     record["geaendertVon"] = party.changed_by
     return record
+
+
+def ticks_of(day: str | None) -> int:
+    """Tenths of a microsecond since the year 1; 0 for no day."""
+    return 0 if day is None else (date.fromisoformat(day).toordinal() - 1) * TICKS_PER_DAY
+
+
+def day_of_ticks(ticks: int) -> str | None:
+    """The day of so many ticks; none for 0."""
+    return None if ticks <= 0 else date.fromordinal(ticks // TICKS_PER_DAY + 1).isoformat()
 
 
 def _shown_value(field: Field, value: Any, switches: Switches) -> Any:

@@ -19,7 +19,9 @@ from bidisync_espo_advo.simulators.advoware_rows import (
     CHILDREN,
     FIELDS,
     KEYS,
+    TWIN,
     Party,
+    day_of_ticks,
     opaque_id,
     pascal,
     row_id,
@@ -127,9 +129,10 @@ class AdvowareStore:
         """One party as JSON; ``KeyError`` if there is none."""
         return self._encode(self._parties[betnr], in_list=False)
 
-    def encoded_list(self) -> list[bytes]:
-        """All parties as JSON, by rising betNr."""
-        return [self._encode(party, in_list=True) for party in self._parties.values()]
+    def encoded_list(self, changed_since: datetime | None = None) -> list[bytes]:
+        """All parties as JSON, by rising betNr; or those that changed at that time or later."""
+        found = (p for p in self._parties.values() if changed_since is None or p.changed_at >= changed_since)
+        return [self._encode(party, in_list=True) for party in found]
 
     def shown(self, betnr: int) -> dict[str, Any]:
         """One party as a reply has it; ``KeyError`` if there is none."""
@@ -164,6 +167,10 @@ class AdvowareStore:
             given = {name: value for name, value in given.items() if value is not None}
         values = {name: value if self._keeps(name) else None for name, value in party.values.items()}
         values |= accepted(given, self.switches)
+        if self.switches["redundant_twins"] == "twin_overrides" and isinstance(body.get(TWIN), int):
+            values["geburtsdatum"] = day_of_ticks(body[TWIN])
+        if self.switches["child.id_stability"] == "re-numbered_on_parent_put":
+            party.children = self._children(party, [{**row, "id": None} for row in party.children])
         self._change(party, completed(values, self.switches), by)
 
     # Inside

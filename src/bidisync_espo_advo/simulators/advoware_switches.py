@@ -21,6 +21,8 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "get.shape": ("object", "list_of_one"),
     "list.shape": ("array", "data_total", "value"),
     "list.paging": ("none", "page_size", "silently_capped_100", "unstable_order"),
+    "list.filter_changed_since": ("absent", "present"),
+    "query_key_case": ("case_sensitive_ignored", "insensitive"),
     "json_case": ("camelCase", "PascalCase"),
     "put.semantics": ("full_replace", "partial", "partial_null_ignored"),
     "put.unknown_field": ("ignore", "400", "clears_when_absent"),
@@ -44,14 +46,39 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "charset": ("unicode", "cp1252_lossy", "nfd_to_nfc"),
     "enum.unknown": ("stored", "400", "mapped_to_default"),
     "side_effects": ("none", "anrede_fills_bAnrede", "plz_fills_ort", "name_uppercased"),
+    "redundant_twins": ("absent", "twin_overrides"),
     "delete": ("403", "405", "404_then_gone", "soft_flag"),
     "deleted_party_get": ("404", "200_empty_list", "200_merged_into_other_betNr"),
     "http200_error_body": ("off", "error_json", "german_text", "html_login_page"),
     "connector_offline": ("off", "503", "502_html", "hang_30s"),
     "lock_in_ui": ("off", "423", "409_text"),
+    "child.in_parent_get": ("kommunikation_only", "all", "none"),
+    "child.id_stability": ("stable", "re-numbered_on_parent_put"),
+    "child.kommKz_get": ("value", "0_always"),
     "rate_limit": ("none", "429_retry_after", "silent_drop"),
     "latency_ms": ("0", "200", "3000_jitter"),
+    "faults": ("none", "drop", "dup", "reorder", "reset", "partial_json", "all"),  # one call in eight, by the seed
 }
+ALIASES: Mapping[str, Mapping[str, str]] = {
+    "token.expiry_field": {"none(55 min)": "none"},
+    "token.clock_skew_max_s": {"∞": "unlimited"},
+    "auth.error_style": {"503+Retry-After": "503_retry_after"},
+    "list.shape": {"{data,total}": "data_total", "{value}": "value"},
+    "list.paging": {"page/size": "page_size"},
+    "post.reply": {"201+Location": "201_location"},
+    "rowId.format": {"A-P×40": "A-P_40", "base64 with +/=": "base64"},
+    "rowId.reuse": {"returns_to_old_value (ABA)": "returns_to_old_value"},
+    "if_match": {"rowId_in_body_checked(409)": "rowId_in_body_checked"},
+    "null_style": {"": "empty", '""': "empty"},
+    "string.max_len": {"per field table": "none"},
+    "charset": {"cp1252_lossy('?')": "cp1252_lossy"},
+    "http200_error_body": {'{"error":…}': "error_json"},
+    "lock_in_ui": {"423/409_text": "423", "423/409_text while a user edits": "423", "409": "409_text"},
+    "child.in_parent_get": {"kommunikation only": "kommunikation_only"},
+    "latency_ms": {"3000 jitter": "3000_jitter"},
+    "faults": {"partial JSON": "partial_json"},
+}
+"""Other spellings of the same values: those of the notes that the switches come from."""
 WHOLE_NUMBERS = frozenset({"token.ttl_s", "token.clock_skew_max_s", "latency_ms"})
 
 
@@ -66,7 +93,7 @@ def _known(_instance: object, _attribute: object, chosen: Mapping[str, str]) -> 
 
 
 def _own(chosen: Mapping[str, str]) -> Mapping[str, str]:
-    return dict(chosen)
+    return {name: ALIASES.get(name, {}).get(value, value) for name, value in chosen.items()}
 
 
 @attrs.frozen

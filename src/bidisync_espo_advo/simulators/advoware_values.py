@@ -80,6 +80,8 @@ def _day(field: Field, value: Any, switches: Switches) -> str | None:
 
 
 def _text(field: Field, value: str, switches: Switches) -> str:
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise Refused(400, f"Das Feld {field.name} enthält ein halbes Zeichen.")
     if switches["charset"] == "cp1252_lossy":
         value = value.encode("cp1252", "replace").decode("cp1252")
     elif switches["charset"] == "nfd_to_nfc":

@@ -186,7 +186,7 @@ class EspoApi:
             return {"total": 0, "list": []}
         table = self.store.table(foreign)
         if link in kind.relations:
-            ids = self.store.related.of((kind.name, id), foreign.name) or self.store.pointing_at(kind, id, foreign)
+            ids = self.store.behind(kind, id, foreign.name)
         else:
             one = self.store.table(kind).records[id].row[f"{link}Id"]
             ids = [] if one is None else [one]

@@ -23,7 +23,7 @@ def listed(store: EspoStore, kind: EntityType, user: User, query_string: str, *,
     hidden = _hidden(kind, user)
     if query.order_by in hidden:
         raise bad_where(f"Not access to order by field '{query.order_by}'.")
-    filters = Filters(kind, hidden, store.clock(), store.exists)
+    filters = Filters(kind, hidden, store.clock(), store.exists, lambda one, other: store.behind(kind, one, other))
     tests = [filters.test(query.where)] if query.where else []
     if user.role.level("read", kind.name) == "own" or query.only_my:
         tests.append(lambda row: bool(row["assignedUserId"] == user.id))

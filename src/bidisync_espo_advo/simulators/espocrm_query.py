@@ -94,6 +94,8 @@ def _search_params(text: Any) -> Mapping[str, Any]:
 
 def _order(params: Mapping[str, Any], kind: EntityType) -> tuple[str, bool]:
     order_by, order = params.get("orderBy"), params.get("order")
+    if isinstance(order_by, list | dict) or isinstance(order, list | dict):
+        raise Refusal(500)
     if order not in (None, "", "asc", "desc", "ASC", "DESC", True, False):
         raise Refusal(400, "order value is bad.")
     if not order_by:
@@ -115,7 +117,7 @@ def _select(params: Mapping[str, Any], order_by: str) -> frozenset[str] | None:
 def _size(raw: Any) -> int:
     if raw is None or raw == "":
         return MAX_ROWS
-    size = _whole(raw)
+    size = whole(raw)
     if size > MAX_ROWS:
         raise Refusal(403, f"Max size should not exceed {MAX_ROWS}. Use offset and limit.")
     if size < 0:
@@ -124,13 +126,13 @@ def _size(raw: Any) -> int:
 
 
 def _offset(raw: Any) -> int:
-    offset = _whole(raw)
+    offset = whole(raw)
     if offset < 0:
         raise Refusal(500)
     return offset
 
 
-def _whole(raw: Any) -> int:
+def whole(raw: Any) -> int:
     """A number as PHP reads it: the digits in front, else 0."""
     match = re.match(r"\s*[+-]?\d{1,18}", str(raw))
     return int(match[0]) if match else 0

@@ -43,7 +43,7 @@ class EspoStore:
     seed: int = 0
     switches: EspoSwitches = attrs.Factory(EspoSwitches)
     clock: Clock = utc_now
-    users: Mapping[str, User] = attrs.field(init=False, repr=False)
+    users: dict[str, User] = attrs.field(init=False, repr=False)
     webhooks: Webhooks = attrs.field(init=False, repr=False)
     related: Related = attrs.Factory(Related)
     deletions: list[Deletion] = attrs.Factory(list)
@@ -115,6 +115,10 @@ class EspoStore:
         places = [f"{field.name}Id" for field in foreign.fields if field.kind == "link" and field.foreign == kind.name]
         live = self.table(foreign).all_live()
         return [record.id for record in live if any(record.row[place] == id for place in places)]
+
+    def behind(self, kind: EntityType, id: str, foreign: str) -> list[str]:
+        """The records of another type on the other end of a relation."""
+        return self.related.of((kind.name, id), foreign) or self.pointing_at(kind, id, ENTITY_TYPES[foreign])
 
     def shown(self, kind: EntityType, record: Record) -> dict[str, Any]:
         """Every attribute of one record, as a GET shows it."""

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from bidisync_espo_advo.simulators.espocrm_fields import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_query import whole
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal
 from bidisync_espo_advo.simulators.espocrm_store import EspoStore
 from bidisync_espo_advo.simulators.espocrm_users import User
@@ -71,14 +72,14 @@ def _event_item(store: EspoStore, asked: Asked) -> Any:
 
 
 def _cut(listed: dict[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
-    return {**listed, "list": listed["list"][: int(query.get("maxSize", "200"))]}
+    return {**listed, "list": listed["list"][: whole(query.get("maxSize", "200"))]}
 
 
 def _history(store: EspoStore, asked: Asked) -> Any:
     """Deletions alone, newest first: nothing else is kept here."""
     user = asked.user
     known = [(n, d) for n, d in enumerate(store.deletions, 1) if user.is_admin or d.by.id == user.id]
-    most = int(asked.query.get("maxSize", "20"))
+    most = whole(asked.query.get("maxSize", "20"))
     rows = [
         {
             "id": f"{number:017x}",
@@ -124,6 +125,8 @@ def _mass_action(store: EspoStore, asked: Asked) -> Any:
     if user.role.level("edit" if action == "update" else "delete", kind.name) == "no":
         raise Refusal(403, f"No {right} access for '{kind.name}'.")
     params = body.get("params") or {}
+    if not isinstance(params, dict) or not isinstance(params.get("searchParams") or {}, dict):
+        raise Refusal(400, "")
     ids, live = params.get("ids"), store.table(kind).all_live()
     if ids is None:
         where = (params.get("searchParams") or {}).get("where") or []

@@ -117,14 +117,16 @@ class SignIn:
     users: Mapping[str, User]
     blocking: bool = True
     inactive: frozenset[str] = frozenset()  # names of users who may not sign in any more
-    _by_key: dict[str, User] = attrs.field(factory=dict, repr=False)
     _failures: dict[str, deque[datetime]] = attrs.field(factory=dict, repr=False)
 
     @classmethod
     def of(cls, users: Mapping[str, User]) -> Self:
         """The sign-in of these users."""
-        by_key = {user.credentials["api_key"]: user for user in users.values() if not user.is_admin}
-        return cls(users, by_key=by_key)
+        return cls(users)
+
+    def _with_key(self, key: str) -> User | None:
+        """Whose key it is, with the role that they have now."""
+        return next((user for user in self.users.values() if user.credentials.get("api_key") == key), None)
 
     def user(self, headers: Mapping[str, str], signed: str, address: str, now: datetime) -> User:
         """Who it is; ``signed`` is what an HMAC signature covers. ``Refusal`` for anybody else."""
@@ -144,7 +146,7 @@ class SignIn:
 
     def _proven(self, header: str, value: str, signed: str) -> User | None:
         if header == "X-Api-Key":
-            user = self._by_key.get(value)
+            user = self._with_key(value)
             return user if user is not None and user.kind == "api" else None
         if header == "Authorization":
             scheme, _, value = value.partition(" ")
@@ -164,7 +166,7 @@ class SignIn:
         return user if any(hmac.compare_digest(proof, one.encode()) for one in allowed) else None
 
     def _signed(self, key: str, proof: bytes, signed: str) -> User | None:
-        user = self._by_key.get(key)
+        user = self._with_key(key)
         if user is None or user.kind != "hmac":
             return None
         made = hmac.new(user.credentials["secret_key"].encode(), signed.encode(), hashlib.sha256)
@@ -175,6 +177,26 @@ class SignIn:
 def token_of(user: User) -> str:
     """The token that a signed-in administrator may send in place of the password."""
     return hashlib.sha256(f"token/{user.id}".encode()).hexdigest()[:32]
+
+
+def _rights(user: User) -> dict[str, Any]:
+    """What a user may do, as EspoCRM tells its own pages: by entity type, and by field where that is less."""
+    role = user.role
+    table: dict[str, Any] = {
+        scope: {
+            "read": role.level("read", scope),
+            "stream": role.level("read", scope),
+            "edit": role.level("edit", scope),
+            "delete": role.level("delete", scope),
+            "create": "yes" if role.level("create", scope) == "all" else "no",
+        }
+        if scope in role.scopes
+        else False
+        for scope in FULL.scopes
+    }
+    fields = {name: {"read": "no", "edit": "no"} for name in sorted(role.hidden)}
+    fields |= {name: {"read": "yes", "edit": "no"} for name in sorted(role.locked)}
+    return {"table": {**table, "Webhook": role.webhooks}, "fieldTable": {"CBeteiligte": fields}}
 
 
 def app_user(user: User, since: str) -> dict[str, Any]:
@@ -194,7 +216,7 @@ def app_user(user: User, since: str) -> dict[str, Any]:
             "teamsIds": [],
             "teamsNames": {},
         },
-        "acl": {},
+        "acl": _rights(user),
         "preferences": {"id": user.id},
         "token": token_of(user) if user.is_admin else None,
         "settings": SETTINGS,

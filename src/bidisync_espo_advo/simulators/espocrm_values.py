@@ -163,7 +163,7 @@ def _currency(
 
 def _varchar(_field: Field, raw: Any) -> str | None:
     text = _text(_field, raw)
-    return None if text is None else text.strip() or None
+    return None if text is None else text.strip(" \t\n\r\0\v") or None  # what PHP trims, and no more
 
 
 def _text(_field: Field, raw: Any) -> str | None:

@@ -308,13 +308,24 @@ class Webhooks:
         return f"{self._rng.getrandbits(68):017x}"
 
 
+def _permitted(hook: Webhook, change: Queued) -> dict[str, Any]:
+    """What the webhook's owner may read of a change."""
+    kind = ENTITY_TYPES[change.entity_type]
+    hidden = {name for field in hook.owner.role.hidden & set(kind.by_name) for name in kind.attributes_of(field)}
+    return {name: value for name, value in change.data.items() if name not in hidden}
+
+
 def _is_due(item: Item, now: datetime) -> bool:
     return item.status == "Pending" and (item.process_at is None or item.process_at <= now)
 
 
 async def _posted(session: aiohttp.ClientSession, hook: Webhook, items: list[Item]) -> int:
     """The status of the answer; 408 for none at all."""
-    body = json.dumps([item.change.data for item in items], separators=(",", ":")).replace("/", "\\/").encode()
+    body = (
+        json.dumps([_permitted(hook, item.change) for item in items], separators=(",", ":"))
+        .replace("/", "\\/")
+        .encode()
+    )
     headers = {"Content-Type": "application/json", "Accept": "*/*", **hook.signatures(body)}
     with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
         async with session.post(hook.url, data=body, headers=headers, allow_redirects=False) as response:

@@ -47,6 +47,36 @@ ARRAYS: Mapping[str, Callable[[set[str], set[str]], bool]] = {
 }
 
 
+Ends = tuple[datetime | None, datetime | None]
+
+
+def _days(count: int) -> timedelta:
+    return timedelta(days=count)
+
+
+def _month(today: datetime, ahead: int, length: int = 1) -> Ends:
+    months = today.year * 12 + today.month - 1 + ahead
+    first, last = (today.replace(year=m // 12, month=m % 12 + 1, day=1) for m in (months, months + length))
+    return first, last
+
+
+PERIODS: Mapping[str, Callable[[datetime, int], Ends]] = {
+    "lastSevenDays": lambda today, _x: (today - _days(7), today + _days(1)),
+    "lastXDays": lambda today, x: (today - _days(x), today + _days(1)),
+    "nextXDays": lambda today, x: (today, today + _days(x + 1)),
+    "olderThanXDays": lambda today, x: (None, today - _days(x)),
+    "afterXDays": lambda today, x: (today + _days(x + 1), None),
+    "currentMonth": lambda today, _x: _month(today, 0),
+    "lastMonth": lambda today, _x: _month(today, -1),
+    "nextMonth": lambda today, _x: _month(today, 1),
+    "currentQuarter": lambda today, _x: _month(today, -((today.month - 1) % 3), 3),
+    "lastQuarter": lambda today, _x: _month(today, -((today.month - 1) % 3) - 3, 3),
+    "currentYear": lambda today, _x: _month(today, 1 - today.month, 12),
+    "lastYear": lambda today, _x: _month(today, -11 - today.month, 12),
+}
+"""Periods of dates: by their first day, and the day after their last (from the source, not recorded)."""
+
+
 @attrs.frozen
 class Filters:
     """Makes where items of one entity type into tests of rows."""
@@ -55,13 +85,14 @@ class Filters:
     hidden: frozenset[str]  # attributes that the user may not filter by
     now: datetime
     exists: Callable[[str, str], bool]  # whether there is a record of this type with this id
+    related: Callable[[str, str], Sequence[str]] = lambda _id, _foreign: ()  # ids on the other end of a relation
 
     def test(self, items: Iterable[Any]) -> Test:
         """True for rows that all items let through; ``Refusal`` for what may not be asked."""
         return _all([self._item(item) for item in items])
 
     def _item(self, item: Any) -> Test:
-        if not isinstance(item, dict) or not item.get("type"):
+        if not isinstance(item, dict) or not item.get("type") or not isinstance(item["type"], str):
             raise Refusal(500)
         how, value = item["type"], item.get("value")
         if how in SUB_QUERIES:
@@ -120,9 +151,27 @@ class Filters:
             return self._compare(name, COMPARISONS["before" if how == "past" else "after"], now)
         if how == "today" or (how in COMPARISONS and "dateTime" in item and self.kind.kinds[name] == "datetime"):
             return self._in_zone(how, name, value, item)
+        if how in PERIODS and self.kind.kinds[name] in ("date", "datetime"):
+            return self._in_period(how, name, value, item)
         if how not in COMPARISONS:
             raise Refusal(400, f"Unknown where item type '{how}'.")
         return self._compare(name, COMPARISONS[how], as_given(value))
+
+    def _in_period(self, how: str, name: str, value: Any, item: Mapping[str, Any]) -> Test:
+        """Days counted from today in a time zone: the first is within, the last no more."""
+        try:
+            zone = ZoneInfo(str(item.get("timeZone") or "UTC"))
+        except (ZoneInfoNotFoundError, ValueError):
+            raise bad_where("Bad timezone.") from None
+        today = self.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        ends = PERIODS[how](today, max(0, min(int(_number(value)), 36_500)))
+        if self.kind.kinds[name] == "date":
+            first, last = (None if end is None else end.strftime("%Y-%m-%d") for end in ends)
+        else:
+            first, last = (None if end is None else end.astimezone(UTC).strftime(SECONDS) for end in ends)
+        return self._compare(
+            name, lambda own, _: (first is None or own >= first) and (last is None or own < last), None
+        )
 
     def _in_zone(self, how: str, name: str, value: Any, item: Mapping[str, Any]) -> Test:
         """Dates and times that are meant in a time zone; a date alone is the whole day there."""
@@ -173,14 +222,23 @@ class Filters:
             raise Refusal(400, f"Not existing relation '{link}' in where.")
         if link in self.hidden:
             raise bad_where(f"Forbidden relation '{link}' in where.")
-        foreign, name = self.kind.links[link], f"{link}Id"
+        foreign, ends = self.kind.links[link], self._ends(link)
         if how in ("isLinked", "isNotLinked"):
-            return lambda row: (row.get(name) is not None) is (how == "isLinked")
+            return lambda row: bool(ends(row)) is (how == "isLinked")
         asked = _listed(value)
         for target in asked:
             if not self.exists(foreign, target):
                 raise bad_where(f"Record '{foreign}' `{target}` not found.")
-        return lambda row: (row.get(name) in asked) is (how != "notLinkedWith")
+        if how == "linkedWithAll":
+            return lambda row: set(asked) <= ends(row)
+        return lambda row: bool(ends(row) & set(asked)) is (how == "linkedWith")
+
+    def _ends(self, link: str) -> Callable[[Row], set[str]]:
+        """The ids on the other end of a link of a row."""
+        if link in self.kind.relations:
+            foreign = self.kind.relations[link]
+            return lambda row: set(self.related(row["id"], foreign))
+        return lambda row: {row[f"{link}Id"]} if row.get(f"{link}Id") is not None else set()
 
 
 def modified_since(items: Iterable[Any]) -> str | None:
