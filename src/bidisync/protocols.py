@@ -26,7 +26,7 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
-from bidisync.state import Intent, Journaled, Known, Link, Shadow
+from bidisync.state import Hint, Intent, Journaled, Known, Link, Shadow
 
 
 class ChangeDetector(Protocol):
@@ -227,6 +227,62 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what was acknowledged stays."""
+        ...
+
+
+class HintStore(Protocol):
+    """Keeps hints until somebody has looked: durable when a call returns, one for each record.
+
+    A hint that was taken and never done comes back by itself, so whoever dies loses none.
+    Must not hand out a hint twice before ``until``, nor lose one that came while an earlier
+    one of the same record was worked on.
+    """
+
+    async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
+        """Keep a hint for each record, in one commit; it is due from ``not_before`` on.
+
+        A repeat collapses: the hint keeps its ``first_at``, gets a new number, and is due at
+        the earlier of both times.
+        """
+        ...
+
+    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+        """The oldest due hints that nobody holds, oldest first; they are the caller's until ``until``."""
+        ...
+
+    async def done(self, hints: Sequence[Hint]) -> None:
+        """Remove those that were taken; one that was repeated meanwhile stays and is free again.
+
+        What somebody else has taken since is left alone.
+        """
+        ...
+
+    async def put_off(self, hint: Hint, not_before: float) -> None:
+        """Give it back until then; one that was repeated meanwhile is due at once."""
+        ...
+
+    async def hints_waiting(self) -> tuple[int, float | None]:
+        """How many hints are not done, and since when the oldest of them is kept."""
+        ...
+
+
+class Seal(Protocol):
+    """Makes stored texts unreadable without a key that is not stored beside them.
+
+    ``prefix`` begins every text that it sealed, and no other: it tells the key.
+    """
+
+    @property
+    def prefix(self) -> str:
+        """What its texts begin with; empty where nothing is sealed."""
+        ...
+
+    def seal(self, text: str) -> str:
+        """The text as it is stored."""
+        ...
+
+    def unseal(self, text: str) -> str:
+        """The text that was sealed; ``Misconfigured`` if it was sealed by another key, or changed since."""
         ...
 
 

@@ -291,6 +291,19 @@ class Known:
     keys: Mapping[str, str] = attrs.field(repr=lambda keys: f"<{', '.join(keys)}>")
 
 
+@attrs.frozen
+class Hint:
+    """"Look at this record", kept since ``first_at`` and held by a worker until ``taken_until``.
+
+    ``number`` rises with each repeat: it tells whether another came since this one was taken.
+    """
+
+    ref: Ref
+    number: int
+    first_at: float
+    taken_until: float
+
+
 _ABSENT_AT_REST = {"absent": True}
 _T = TypeVar("_T")
 

@@ -1,110 +1,258 @@
-"""One thread that owns a SQLite connection and shares each commit among all who wait.
+"""Threads that own a database connection each and share a commit among all who wait.
 
 A transaction is one function of the connection. Functions that arrive while a commit is
-under way run together in the next one, each in a savepoint of its own: what one of them
-refuses does not touch the others, and nobody is told of success before the commit is on
-disk.
+under way run together in the next one. They run straight on; only where one of them refuses
+is the group run again with a savepoint around each, so that a refusal touches nobody else.
+So a transaction may run more than once, and must have no effect but on the database. Nobody
+is told of success before the commit is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
-import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
+from bidisync.errors import Unavailable
+
 T = TypeVar("T")
-Transaction = Callable[[sqlite3.Connection], T]
-MOST_AT_ONCE = 500
+TRIES = 5
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it touched."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, or ``None``."""
+        ...
+
+
+class Connection(Protocol):
+    """The little that both databases have in common; ``?`` stands for a value."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run one statement."""
+        ...
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
+        """Run one statement for each row of values."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; an open transaction is rolled back."""
+        ...
+
+
+Transaction = Callable[[Connection], T]
+_Job = tuple[Transaction[Any], "Future[Any]"]
+_Answer = tuple["Future[Any]", Any, BaseException | None]
+
+
+def never(_error: BaseException) -> bool:
+    """No error is of that kind."""
+    return False
+
+
+@attrs.frozen
+class Driver:
+    """How one database is reached and what its errors mean.
+
+    ``again`` are errors after which the same transactions may simply be run again, ``lost``
+    those that end the connection. ``translated`` turns errors into ours. ``skip_locked`` is
+    what a SELECT needs to pass by the rows that others hold.
+    """
+
+    name: str
+    connect: Callable[[], Connection]
+    begin: str
+    translated: Callable[[], AbstractContextManager[None]]
+    again: Callable[[BaseException], bool] = never
+    lost: Callable[[BaseException], bool] = never
+    skip_locked: str = ""
+    threads: int = 1
+    most_at_once: int = 500
 
 
 @attrs.define(eq=False)
 class Writer:
-    """Runs transactions on its own thread; ``connect`` is called there."""
+    """Runs transactions on its own threads; ``driver.connect`` is called there."""
 
-    connect: Callable[[], sqlite3.Connection]
+    driver: Driver
     commits: int = 0
-    _jobs: queue.SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = attrs.Factory(queue.SimpleQueue)
-    _thread: threading.Thread | None = None
+    _jobs: queue.SimpleQueue[_Job | None] = attrs.Factory(queue.SimpleQueue)
+    _threads: list[threading.Thread] = attrs.Factory(list)
 
     async def start(self) -> None:
-        """Open the connection; its errors are raised here."""
-        opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(opened,), name="bidisync-sqlite", daemon=True)
-        self._thread.start()
-        await asyncio.wrap_future(opened)
+        """Open a connection; its errors are raised here."""
+        opened: Future[Connection] = Future()
+        for number in range(self.driver.threads):
+            thread = threading.Thread(
+                target=self._work, args=(opened if number == 0 else None,), name=f"bidisync-{self.driver.name}"
+            )
+            thread.daemon = True
+            thread.start()
+            self._threads.append(thread)
+        try:
+            await asyncio.wrap_future(opened)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def run(self, transaction: Transaction[T]) -> T:
         """The function's result, once its effects are on disk. Shielded: a commit is not half taken back."""
         result: Future[T] = Future()
-        if self._thread is None:
-            raise sqlite3.ProgrammingError("the store is closed")
+        if not self._threads:
+            raise Unavailable("the store is closed", system="state")
         self._jobs.put((transaction, result))
         return await asyncio.wrap_future(result)
 
     async def stop(self) -> None:
-        """Finish what was handed in and close the connection."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        """Finish what was handed in and close the connections."""
+        threads, self._threads = self._threads, []
+        for _ in threads:
             self._jobs.put(None)
+        for thread in threads:
             await asyncio.to_thread(thread.join)
 
-    def _run(self, opened: Future[None]) -> None:
-        try:
-            connection = self.connect()
-        except BaseException as error:  # told to the caller of start
-            opened.set_exception(error)
-            return
-        opened.set_result(None)
-        while (first := self._jobs.get()) is not None:
-            jobs, over = [first], False
-            while len(jobs) < MOST_AT_ONCE and not over:
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    over = True
-                else:
-                    jobs.append(job)
-            self._commit(connection, jobs)
-            if over:
-                break
-        connection.close()
+    def _work(self, opened: Future[Connection] | None) -> None:
+        connection: Connection | None = None
+        if opened is not None:
+            try:
+                connection = self.driver.connect()
+            except BaseException as error:  # told to the caller of start
+                opened.set_exception(error)
+            else:
+                opened.set_result(connection)
+        while jobs := self._next():
+            running = [job for job in jobs if job[1].set_running_or_notify_cancel()]
+            if running:
+                connection = self._settle(connection, running)
+        if connection is not None:
+            _drop(connection)
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[tuple[Transaction[Any], Future[Any]]]) -> None:
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for transaction, future in jobs:
-                if not future.set_running_or_notify_cancel():
+    def _next(self) -> list[_Job]:
+        """The jobs that wait, at least one; none once the store is closed."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        jobs = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(jobs) < self.driver.most_at_once:
+                job = self._jobs.get_nowait()
+                if job is None:
+                    self._jobs.put(None)  # for the next round of this thread, or for another one
+                    break
+                jobs.append(job)
+        return jobs
+
+    def _settle(self, connection: Connection | None, jobs: list[_Job]) -> Connection | None:
+        """Run the jobs and tell everybody; the connection to go on with, ``None`` if it was lost."""
+        for left in reversed(range(TRIES)):
+            sent = [False]
+            try:
+                connection = connection or self.driver.connect()
+                answers = self._commit(connection, jobs, sent)
+            except BaseException as error:  # told to everybody who shared this commit
+                if connection is None:
+                    _tell((future, None, error) for _, future in jobs)
+                    return None
+                lost = self.driver.lost(error) or not _rolled_back(connection)
+                if lost:
+                    _drop(connection)
+                    connection = None
+                if left and (self.driver.again(error) or (lost and not sent[0])):
                     continue
-                connection.execute("SAVEPOINT one")
-                try:
-                    answers.append((future, transaction(connection), None))
-                    connection.execute("RELEASE one")
-                except BaseException as error:  # told to whoever asked
-                    if not connection.in_transaction:
-                        raise
-                    connection.execute("ROLLBACK TO one")
-                    connection.execute("RELEASE one")
-                    answers.append((future, None, error))
-            connection.execute("COMMIT")
-            self.commits += 1
-        except BaseException as error:  # told to everybody who shared this commit
+                if lost and sent[0]:
+                    error = _unknown(error)
+                _tell((future, None, error) for _, future in jobs)
+                return connection
+            _tell(answers)
+            return connection
+        raise AssertionError("the last try always answers")  # pragma: no cover
+
+    def _commit(self, connection: Connection, jobs: list[_Job], sent: list[bool]) -> list[_Answer]:
+        """The jobs in one transaction; raises what concerns all of them."""
+        connection.execute(self.driver.begin)
+        answers: list[_Answer]
+        try:
+            answers = [(future, transaction(connection), None) for transaction, future in jobs]
+        except BaseException as error:
+            if self._concerns_all(error):
+                raise
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            for _, future in jobs:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for future, answer, refused in answers:
-            if refused is None:
-                future.set_result(answer)
-            else:
-                future.set_exception(refused)
+            if len(jobs) == 1:
+                return [(jobs[0][1], None, error)]
+            connection.execute(self.driver.begin)
+            answers = [self._apart(connection, *job) for job in jobs]
+        sent[0] = True
+        connection.execute("COMMIT")
+        self.commits += 1
+        return answers
+
+    def _apart(self, connection: Connection, transaction: Transaction[Any], future: Future[Any]) -> _Answer:
+        """One job in a savepoint of its own: what it refuses does not touch the others."""
+        connection.execute("SAVEPOINT one")
+        try:
+            answer = transaction(connection)
+        except BaseException as error:  # told to whoever asked
+            if self._concerns_all(error) or not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO SAVEPOINT one")
+            connection.execute("RELEASE SAVEPOINT one")
+            return future, None, error
+        connection.execute("RELEASE SAVEPOINT one")
+        return future, answer, None
+
+    def _concerns_all(self, error: BaseException) -> bool:
+        return self.driver.again(error) or self.driver.lost(error)
+
+
+def _unknown(error: BaseException) -> Unavailable:
+    unknown = Unavailable("the state's server went away in the middle of a commit: what it holds is read anew", system="state")
+    unknown.__cause__ = error
+    return unknown
+
+
+def _rolled_back(connection: Connection) -> bool:
+    """Whether the connection is as it was before the transaction."""
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except Exception:  # the caller drops such a connection
+        return False
+    return True
+
+
+def _drop(connection: Connection) -> None:
+    with contextlib.suppress(Exception):  # it may be dead already
+        connection.close()
+
+
+def _tell(answers: Iterable[_Answer]) -> None:
+    for future, answer, refused in answers:
+        if refused is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(refused)

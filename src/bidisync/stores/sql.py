@@ -1,0 +1,348 @@
+"""Links, journal, index, marks and hints in SQL that SQLite and PostgreSQL both understand.
+
+What must hold between machines holds in single statements, without a lock that anybody has
+to ask for: a link is replaced where its revision and fence are those that were read, a
+record is bound where nobody else has bound it, and how many rows a statement touched tells
+whether it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from bidisync.errors import Contended
+from bidisync.model import Ref, Side
+from bidisync.protocols import Seal
+from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest
+from bidisync.stores import hinting
+from bidisync.stores.seal import Plain
+from bidisync.stores.sealing import SEAL_MARKS
+from bidisync.stores.texts import plain_text, stored_text
+from bidisync.stores.writer import Connection, Transaction, Writer
+
+T = TypeVar("T")
+CHUNK = 400
+GROUP = 500
+
+
+@attrs.define(eq=False)
+class SqlStore:
+    """Everything in one database; ``where`` names it, without a secret."""
+
+    where: str
+    _writer: Writer = attrs.field(repr=False)
+    _seal: Seal = attrs.field(default=Plain(), repr=False)
+    _shred: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
+
+    @property
+    def commits(self) -> int:
+        """How many commits there were: fewer than saves, as those that wait share one."""
+        return self._writer.commits
+
+    async def close(self) -> None:
+        """Finish what was handed in and let go of the database."""
+        await self._writer.stop()
+
+    async def shred(self) -> None:
+        """Leave nothing of what was overwritten in the database's files, as far as it can be done from here."""
+        await asyncio.to_thread(self._shred)
+
+    async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
+        """The links of those records that have one."""
+        found: dict[Ref, Link] = {}
+        for start in range(0, len(refs), CHUNK):
+            rows = await self._run(_loading(refs[start : start + CHUNK]))
+            links: dict[str, Link] = {}
+            for side, id, link_id, document in rows:
+                if link_id not in links:
+                    links[link_id] = self._link(document)
+                found[Ref(Side(side), plain_text(id))] = links[link_id]
+        return found
+
+    async def links(self) -> AsyncIterator[Sequence[Link]]:
+        """All links by id, 500 at a time."""
+        last = ""
+        sql = f"SELECT id, document FROM link WHERE id > ? ORDER BY id LIMIT {GROUP}"
+        while rows := await self._query(sql, last):
+            yield [self._link(document) for _, document in rows]
+            last = rows[-1][0]
+
+    async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
+        """Store the link in place of the revision that it was read at, with all that belongs to it."""
+        stored = attrs.evolve(link, revision=link.revision + 1)
+        row = (
+            stored.state.value,
+            self._seal.seal(stored_text(to_rest(stored))),
+            stored.revision,
+            stored.fence,
+            int(stored.intent is not None),
+            int(stored.due),
+            int(stored.waits),
+            int(stored.watch is not None),
+            stored_text(link.id),
+        )
+        lines = [(stored_text(line.link_id), self._seal.seal(stored_text(to_rest(line)))) for line in journal]
+        acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
+
+        def transaction(connection: Connection) -> None:
+            for old in absorbs:
+                _end(connection, old)
+            _replace(connection, link, row)
+            _bind(connection, link)
+            if lines:
+                connection.executemany("INSERT INTO journal (link_id, document) VALUES (?, ?)", lines)
+            if acts:
+                connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
+
+        await self._run(transaction)
+        return stored
+
+    async def fence(self, link: Link) -> int:
+        """The fence that is stored now."""
+        rows = await self._query("SELECT fence FROM link WHERE id = ?", stored_text(link.id))
+        return int(rows[0][0]) if rows else 0
+
+    async def open_intents(self) -> Sequence[Link]:
+        """Links with an intent that nobody has finished."""
+        return await self._links_where("intent = 1")
+
+    async def unsettled(self) -> Sequence[Link]:
+        """Links that are due again by themselves."""
+        return await self._links_where("due = 1")
+
+    async def waiting(self) -> Sequence[Link]:
+        """Links about which a person is asked something."""
+        return await self._links_where("waits = 1")
+
+    async def watched(self) -> Sequence[Link]:
+        """Links with a create whose twin is still looked for."""
+        return await self._links_where("watch = 1")
+
+    async def acts_since(self, at: float) -> Mapping[str, int]:
+        """How many links each act concerned since then; what is older than a week is let go."""
+
+        def transaction(connection: Connection) -> dict[str, int]:
+            connection.execute("DELETE FROM act WHERE at < ?", (at - 604_800.0,))
+            sql = "SELECT name, count(DISTINCT link_id) FROM act WHERE at >= ? GROUP BY name"
+            return dict(connection.execute(sql, (at,)).fetchall())
+
+        return await self._run(transaction)
+
+    async def count(self) -> Mapping[str, int]:
+        """How many links there are in each state."""
+        return dict(await self._query("SELECT state, count(*) FROM link GROUP BY state"))
+
+    async def learn(self, known: Sequence[Known]) -> None:
+        """Put records into the index in place of what it held of them."""
+        entries = {entry.ref: entry.keys for entry in known}  # the last one counts
+        rows = [(*_key(ref), name, value) for ref, keys in sorted(entries.items(), key=_by_ref) for name, value in keys.items()]
+
+        def transaction(connection: Connection) -> None:
+            connection.executemany("DELETE FROM known WHERE side = ? AND id = ?", sorted(_key(ref) for ref in entries))
+            if rows:
+                sql = (
+                    "INSERT INTO known (side, id, name, hash) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (side, id, name) DO UPDATE SET hash = excluded.hash"
+                )
+                connection.executemany(sql, rows)
+
+        if entries:
+            await self._run(transaction)
+
+    async def forget(self, refs: Sequence[Ref]) -> None:
+        """Take records out of the index."""
+        rows = sorted({_key(ref) for ref in refs})
+        if rows:
+            await self._run(lambda c: c.executemany("DELETE FROM known WHERE side = ? AND id = ?", rows) and None)
+
+    async def matches(self, side: Side, keys: Mapping[str, str]) -> Sequence[Known]:
+        """The records of that side which share one of these keys."""
+        if not keys:
+            return []
+        pairs = " OR ".join("(name = ? AND hash = ?)" for _ in keys)
+        rows = await self._query(
+            "SELECT id, name, hash FROM known WHERE side = ? AND id IN"
+            f" (SELECT id FROM known WHERE side = ? AND ({pairs})) ORDER BY id, name",
+            *(side.value, side.value, *(part for pair in keys.items() for part in pair)),
+        )
+        found: dict[str, dict[str, str]] = {}
+        for id, name, value in rows:
+            found.setdefault(plain_text(id), {})[name] = value
+        return [Known(Ref(side, id), theirs) for id, theirs in found.items()]
+
+    async def journal(self, link_id: str) -> Sequence[Journaled]:
+        """The journal of a link, oldest first."""
+        rows = await self._query("SELECT document FROM journal WHERE link_id = ? ORDER BY number", stored_text(link_id))
+        return [self._line(document) for (document,) in rows]
+
+    async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
+        """The newest entries of the journal, newest first."""
+        rows = await self._query(
+            "SELECT number, document FROM journal WHERE number < ? ORDER BY number DESC LIMIT ?",
+            before if before is not None else 1 << 62,
+            limit,
+        )
+        return [(int(number), self._line(document)) for number, document in rows]
+
+    async def get_mark(self, name: str) -> str | None:
+        """A small value by its name."""
+        rows = await self._query("SELECT value FROM mark WHERE name = ?", name)
+        return plain_text(self._seal.unseal(rows[0][0])) if rows else None
+
+    async def set_mark(self, name: str, value: str | None) -> None:
+        """Set or remove it."""
+        if name in SEAL_MARKS:
+            raise ValueError(f"the mark {name} is the store's own")
+        if value is None:
+            await self._run(lambda c: c.execute("DELETE FROM mark WHERE name = ?", (name,)) and None)
+            return
+        sealed = self._seal.seal(stored_text(value))
+        sql = "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        await self._run(lambda c: c.execute(sql, (name, sealed)) and None)
+
+    async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
+        """Keep a hint for each record."""
+        if refs:
+            await self._run(hinting.keep(sorted({_key(ref) for ref in refs}), at, not_before))
+
+    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+        """The oldest due hints that nobody holds, held by the caller from now on."""
+        rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked))
+        return [Hint(Ref(Side(side), plain_text(id)), number, first_at, until) for first_at, side, id, number in sorted(rows)]
+
+    async def done(self, hints: Sequence[Hint]) -> None:
+        """Remove those that nobody repeated."""
+        if hints:
+            await self._run(hinting.done(sorted((*_key(h.ref), h.taken_until, h.number) for h in hints)))
+
+    async def put_off(self, hint: Hint, not_before: float) -> None:
+        """Give it back until then."""
+        await self._run(hinting.put_off((*_key(hint.ref), hint.taken_until, hint.number), not_before))
+
+    async def hints_waiting(self) -> tuple[int, float | None]:
+        """How many hints are not done, and since when the oldest is kept."""
+        ((number, oldest),) = await self._query("SELECT count(*), min(first_at) FROM hint")
+        return int(number), oldest
+
+    async def copy_into(self, other: SqlStore) -> None:
+        """Give the other store, which is empty, all of this one's links, journal, index and marks.
+
+        Both must have the same seal.
+        """
+
+        def rows(connection: Connection) -> dict[str, list[Sequence[Any]]]:
+            return {table: connection.execute(_reading(table)).fetchall() for table in _TABLES}
+
+        copied = await self._run(rows)
+
+        def transaction(connection: Connection) -> None:
+            for table, columns in _TABLES.items():
+                values = ", ".join("?" for _ in columns.split(","))
+                connection.execute(f"DELETE FROM {table}")
+                connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({values})", copied[table])
+
+        await other._run(transaction)
+
+    async def _links_where(self, condition: str) -> list[Link]:
+        rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id")
+        return [self._link(document) for (document,) in rows]
+
+    def _link(self, document: str) -> Link:
+        return from_rest(plain_text(self._seal.unseal(document)), Link)
+
+    def _line(self, document: str) -> Journaled:
+        return from_rest(plain_text(self._seal.unseal(document)), Journaled)
+
+    async def _query(self, sql: str, *values: object) -> Sequence[tuple[Any, ...]]:
+        return await self._run(lambda connection: connection.execute(sql, values).fetchall())
+
+    async def _run(self, transaction: Transaction[T]) -> T:
+        with self._writer.driver.translated():
+            return await self._writer.run(transaction)
+
+
+_TABLES = {
+    "link": "id, state, document, revision, fence, intent, due, waits, watch",
+    "record": "side, id, link_id",
+    "journal": "number, link_id, document",
+    "known": "side, id, name, hash",
+    "mark": "name, value",
+    "act": "at, name, link_id",
+}
+
+
+def _reading(table: str) -> str:
+    return f"SELECT {_TABLES[table]} FROM {table}"
+
+
+def _end(connection: Connection, link: Link) -> None:
+    """Remove a link that another absorbs, if it is as it was read."""
+    id = stored_text(link.id)
+    ended = connection.execute(
+        "DELETE FROM link WHERE id = ? AND revision = ? AND fence <= ?", (id, link.revision, link.fence)
+    )
+    if ended.rowcount != (0 if link.revision == 0 else 1):
+        raise _contended(connection, link)
+    if link.revision == 0 and connection.execute("SELECT 1 FROM link WHERE id = ?", (id,)).fetchone():
+        raise _contended(connection, link)
+    connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
+
+
+def _replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
+    """Put the row in the place of the revision that was read."""
+    if link.revision == 0:
+        written = connection.execute(
+            "INSERT INTO link (state, document, revision, fence, intent, due, waits, watch, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            row,
+        )
+    else:
+        written = connection.execute(
+            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?, watch = ?"
+            " WHERE id = ? AND revision = ? AND fence <= ?",
+            (*row, link.revision, link.fence),
+        )
+    if written.rowcount != 1:
+        raise _contended(connection, link)
+
+
+def _bind(connection: Connection, link: Link) -> None:
+    """Make the link's records its own."""
+    id = stored_text(link.id)
+    if link.revision:
+        connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
+    values = [part for ref in link.refs for part in (*_key(ref), id)]
+    if values:
+        places = ", ".join("(?, ?, ?)" for _ in link.refs)
+        sql = f"INSERT INTO record (side, id, link_id) VALUES {places} ON CONFLICT (side, id) DO NOTHING"
+        if connection.execute(sql, values).rowcount != len(link.refs):
+            raise Contended("this record belongs to another link")
+
+
+def _contended(connection: Connection, link: Link) -> Contended:
+    row = connection.execute("SELECT revision FROM link WHERE id = ?", (stored_text(link.id),)).fetchone()
+    if row is not None and row[0] == link.revision:
+        return Contended("somebody else took this link over")
+    return Contended("somebody else changed this link")
+
+
+def _loading(refs: Sequence[Ref]) -> Transaction[list[tuple[str, str, str, str]]]:
+    pairs = ", ".join("(?, ?)" for _ in refs)
+    arguments = [part for ref in refs for part in _key(ref)]
+    sql = (
+        "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
+        f" WHERE (r.side, r.id) IN (VALUES {pairs})"
+    )
+    return lambda connection: connection.execute(sql, arguments).fetchall()
+
+
+def _key(ref: Ref) -> tuple[str, str]:
+    return ref.side.value, stored_text(ref.id)
+
+
+def _by_ref(entry: tuple[Ref, object]) -> tuple[str, str]:
+    return _key(entry[0])
