@@ -46,7 +46,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         wait_for(parts, before)
         link = await _carry_out(parts, link, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
-    link = await show(parts, link, looks, lease)
+    link = await show(parts, link, looks, lease, before=before)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
 
 
@@ -87,8 +87,10 @@ async def _carry_out(parts: Parts, link: Link, plan: Plan, looks: Looks, lease: 
             await parts.store.forget(link.refs)
             return attrs.evolve(done, tombstoned=True, base={}, reviews=())
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
-        return await show(parts, done, seen, lease)
+        return await show(parts, done, seen, lease, claimed=True)
     except Unconfirmed:
+        through = attrs.evolve(link.open_intent, unconfirmed=True)  # nobody is at work on it any more
+        await parts.store.save(attrs.evolve(link, intent=through))
         raise
     except SyncError:
         await parts.store.save(attrs.evolve(done, settled=False))

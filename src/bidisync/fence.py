@@ -27,6 +27,12 @@ def wait_for(parts: Parts, link: Link) -> None:
         raise Underway(link.intent.not_before)
 
 
+def wait_for_writer(parts: Parts, link: Link) -> None:
+    """Refuse to write while whoever stored the open intent may still be at work on it."""
+    if link.intent is not None and not link.intent.unconfirmed:
+        wait_for(parts, link)
+
+
 async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
     """Return only if a request that starts now ends in time, and nobody took over.
 

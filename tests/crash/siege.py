@@ -75,13 +75,15 @@ class Workers:
 
     async def kill(self, place: int) -> None:
         """One is killed, whatever it is doing, and another one takes its place."""
-        os.kill(self.pids[place], signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self.pids[place], signal.SIGKILL)
         self.pids[place] = await self._fork()
 
     def stop(self, place: int, seconds: float) -> None:
         """One is stopped; a process of its own lets it go on, even if this one is busy."""
         pid = self.pids[place]
-        os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
         self.stopped_until[pid] = time.monotonic() + seconds
         wake = f"sleep {seconds:.2f}; kill -CONT {pid}"
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -90,7 +92,8 @@ class Workers:
     async def end(self) -> None:
         """All of them are killed."""
         for pid in self.pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # then it died by itself, and its log says of what
+                os.kill(pid, signal.SIGKILL)
         if self.process.stdin is not None:
             self.process.stdin.close()
         await self.process.wait()
