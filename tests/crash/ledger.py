@@ -153,7 +153,7 @@ class People:
         names = [row["lastName"] for row in crm], [row["name"] for row in erp.values()]
         findings.doubled = [name for side in names for name in sorted(set(side)) if side.count(name) > 1]
         findings.missing = [name for side in names for name in sorted(self.names - set(side))]
-        journaled = {value for line in _journal(state) for _, _, value in line.lost if isinstance(value, str)}
+        journaled = {value for line in journal(state) for _, _, value in line.lost if isinstance(value, str)}
         lost = set(self.replaced) - self._ancestors(kept | journaled)
         findings.lost = sorted(lost)
         beaten = set(self.replaced) - self._ancestors(kept)
@@ -194,7 +194,8 @@ class Findings:
         return {kind: found for kind in kinds if (found := getattr(self, kind))}
 
 
-def _journal(state: Path) -> list[Journaled]:
+def journal(state: Path) -> list[Journaled]:
+    """The whole journal."""
     connection = sqlite3.connect(f"{state.resolve().as_uri()}?mode=ro", uri=True)
     try:
         rows = connection.execute("SELECT document FROM journal").fetchall()

@@ -18,11 +18,11 @@ async def edits_of_a_day(town: Town, day: int) -> Counter[str]:
     """Edits of different records, and new ones; the writes that they call for."""
     people = town.people
     for number in range(EDITED):
-        text = people.replaced.setdefault(f"Tag {day}.{number}", None) or f"Tag {day}.{number}"
+        text = f"Tag {day}.{number}"
         if number % 2:
-            await people.crm.edit(people.crm_ids[number], "titel", text)
+            people.replaced[text] = await people.crm.edit(people.crm_ids[number], "titel", text)
         else:
-            await people.erp.edit(people.erp_ids[number], "titel", text)
+            people.replaced[text] = await people.erp.edit(people.erp_ids[number], "titel", text)
     for number in range(NEW):
         name = f"Neu{day}.{number}"
         people.names.add(name)
