@@ -6,7 +6,6 @@ import asyncio
 import time
 from urllib.parse import urlsplit
 
-import pytest
 from proxy import Mood, proxy_to
 from siege import TIMEOUT_S, Town, town
 
@@ -30,29 +29,12 @@ async def forget(town: Town) -> None:
     await town.people.erp.forget_requests()
 
 
-async def test_a_dead_redis_pauses_writing_and_work_goes_on_when_it_is_back(tmp_path, redis_server):
-    async with town(tmp_path, redis_server, 1) as office:
-        await one_edit_each(office, "a")
-        await forget(office)
-        redis_server.kill()
-        try:
-            ended = await run("sync", "--all", "--json", cwd=tmp_path)
-            assert ended.status == 3
-            assert ended.json["error"]["code"] == "unavailable"
-            assert (len(ended.err.splitlines()), "Redis" in ended.err) == (1, True)
-            assert await writes(office) == 0
-        finally:
-            redis_server.start()
-        await office.settle()
-        await office.nothing_is_wrong()
-
-
 async def test_with_go_on_a_dead_or_frozen_redis_stops_nothing(tmp_path, redis_server):
     async with town(tmp_path, redis_server, 1, lock={"when_unreachable": "go_on"}) as office:
         redis_server.kill()
         await one_edit_each(office, "dead")
-        ended = await asyncio.gather(*(run("sync", "--all", "--json", cwd=tmp_path) for _ in range(2)))
-        assert [end.status for end in ended] == [0, 0], ended
+        ended = [await run("sync", "--all", "--json", cwd=tmp_path)]
+        assert ended[0].status == 0, ended
         redis_server.start()
         await one_edit_each(office, "frozen")
         redis_server.freeze()
@@ -65,8 +47,8 @@ async def test_with_go_on_a_dead_or_frozen_redis_stops_nothing(tmp_path, redis_s
         await office.nothing_is_wrong()
 
 
-async def test_a_bad_line_to_redis_ends_in_one_line_within_its_timeout(tmp_path, redis_server):
-    moods: list[Mood] = ["reset", "cut", "refuse", "stall"]
+async def test_a_dead_redis_or_a_bad_line_to_it_pauses_writing_and_is_one_line(tmp_path, redis_server):
+    moods: list[Mood] = ["reset", "cut", "stall"]
     async with town(tmp_path, redis_server, 1) as office, proxy_to(redis_server.port) as line:
         url = f"redis://127.0.0.1:{line.port}/0"
         for mood in moods:
@@ -76,29 +58,37 @@ async def test_a_bad_line_to_redis_ends_in_one_line_within_its_timeout(tmp_path,
             ended = await run("sync", "--all", cwd=tmp_path, ESPO_ADVO_LOCK_URL=url)
             assert (ended.status, len(ended.err.splitlines())) == (3, 1), (mood, ended)
             assert time.monotonic() - began < 12.0, mood
+        await forget(office)
+        redis_server.kill()
+        try:
+            ended = await run("sync", "--all", "--json", cwd=tmp_path)
+            assert (ended.status, ended.json["error"]["code"]) == (3, "unavailable")
+            assert (len(ended.err.splitlines()), "Redis" in ended.err) == (1, True)
+            assert await writes(office) == 0
+        finally:
+            redis_server.start()
         line.mood = "pass"
         assert (await run("sync", "--all", cwd=tmp_path, ESPO_ADVO_LOCK_URL=url)).status == 0
         await office.nothing_is_wrong()
 
 
-@pytest.mark.parametrize("system", ["espocrm", "advoware"])
-async def test_a_bad_line_to_a_remote_loses_nothing_and_never_hangs(tmp_path, redis_server, system: str):
+async def test_a_bad_line_to_a_remote_loses_nothing_and_never_hangs(tmp_path, redis_server):
     async with town(tmp_path, redis_server, 1) as office:
         settings = load_settings(tmp_path / "espo-advo.toml")
-        url = settings.espocrm.url if system == "espocrm" else settings.advoware.discovery_url
-        async with proxy_to(urlsplit(url).port or 0) as line:
-            through = f"http://127.0.0.1:{line.port}/"
-            env = {f"ESPO_ADVO_{'ESPOCRM_URL' if system == 'espocrm' else 'ADVOWARE_DISCOVERY_URL'}": through}
-            for mood in ("reset", "stall", "cut"):
-                await one_edit_each(office, mood)
-                line.mood, line.bytes_passed = "pass", 0
+        ports = {
+            "ESPO_ADVO_ESPOCRM_URL": urlsplit(settings.espocrm.url).port,
+            "ESPO_ADVO_ADVOWARE_DISCOVERY_URL": urlsplit(settings.advoware.discovery_url).port,
+        }
+        for mood, name in zip(("reset", "cut", "stall"), [*ports, *ports], strict=False):
+            async with proxy_to(ports[name] or 0) as line:
+                await one_edit_each(office, f"{mood} {name}")
                 began = time.monotonic()
-                command = asyncio.ensure_future(run("sync", "--all", cwd=tmp_path, **env))
+                through = f"http://127.0.0.1:{line.port}/"
+                command = asyncio.ensure_future(run("sync", "--all", cwd=tmp_path, **{name: through}))
                 while line.bytes_passed < 4_000 and not command.done():
                     await asyncio.sleep(0.005)
                 line.mood = mood
                 ended = await asyncio.wait_for(command, 40)
-                print(system, mood, ended.status, ended.err.strip(), f"{time.monotonic() - began:.1f} s")
                 assert ended.status in (0, 1, 3), ended
                 assert "defect" not in ended.err
                 assert time.monotonic() - began < 10 * TIMEOUT_S
