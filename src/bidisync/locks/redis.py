@@ -129,7 +129,7 @@ class RedisLocks:
             raise Misconfigured("lock.url must have the form redis://HOST:PORT/NUMBER") from error
         if not password and not _loopback(host):
             raise Misconfigured("lock.url names a Redis server elsewhere without a password; add one")
-        once_more = Retry(NoBackoff(), 1, supported_errors=(Disconnected, ConnectionError))
+        once_more = Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
         client = aioredis.Redis.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=once_more)
         return cls(client, lease_s, wait_s, namespace, clock or SystemClock(), owned=True)
 
