@@ -50,7 +50,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         wait_for(parts, before)
         link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
-    link = await show(parts, link, looks, lease)
+    link = await show(parts, link, looks, lease, before=before)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
 
 
@@ -96,8 +96,10 @@ async def _carry_out(
             return attrs.evolve(done, tombstone=_tombstone(parts, looks), base={}, reviews=())
         done = attrs.evolve(done, recent=remembered(done, plan, parts.clock.now()))
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
-        return await show(parts, done, seen, lease)
+        return await show(parts, done, seen, lease, claimed=True)
     except Unconfirmed:
+        through = attrs.evolve(link.open_intent, unconfirmed=True)  # nobody is at work on it any more
+        await parts.store.save(attrs.evolve(link, intent=through))
         raise
     except SyncError:
         await parts.store.save(attrs.evolve(done, settled=False, attempts=failed))

@@ -27,8 +27,20 @@ def wait_for(parts: Parts, link: Link) -> None:
         raise Underway(link.intent.not_before)
 
 
+def wait_for_writer(parts: Parts, link: Link) -> None:
+    """Refuse to write while whoever stored the open intent may still be at work on it."""
+    if link.intent is not None and not link.intent.unconfirmed:
+        wait_for(parts, link)
+
+
 async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
-    """Return only if a request that starts now ends within the lease, and nobody took over."""
+    """Return only if a request that starts now ends in time, and nobody took over.
+
+    In time means: within the lease, and before others may take up the intent that it belongs
+    to. The second holds without any lease, however long this process was stopped.
+    """
+    if link.intent is not None and parts.clock.now() > link.intent.sent_at + parts.locks.lease_s:
+        raise Contended("what was about to be written is too old to be sent")
     needed = parts.limits.request_timeout_s + 0.1 * parts.locks.lease_s
     if lease.remaining() < needed:
         await lease.renew()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from bidisync.errors import Stale, Unconfirmed
-from bidisync.fence import may_write
-from bidisync.model import Notes, Side
+from bidisync.errors import Stale, SyncError, Unconfirmed
+from bidisync.fence import intent_for, may_write, wait_for_writer
+from bidisync.model import Notes, Side, Verb
 from bidisync.outcome import reason_of
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved
@@ -30,12 +30,17 @@ def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) 
     )
 
 
-async def show(parts: Parts, link: Link, looks: Looks, lease: Lease) -> Link:
+async def show(
+    parts: Parts, link: Link, looks: Looks, lease: Lease, *, before: Link | None = None, claimed: bool = False
+) -> Link:
     """Write the notes of the link where they are due; the link, with what is shown now.
 
     Due after a data write, a create, an adoption, or a changed state. A record that moved
-    meanwhile keeps the link unsettled, so that it is looked at again.
+    meanwhile keeps the link unsettled, so that it is looked at again. Unless the link is
+    ``claimed`` by the intent of a data write, an intent is stored first, and one that
+    ``before`` has is waited for: of two workers without a lease between them, one writes.
     """
+    ours = False
     for side, snapshot in looks.items():
         replica = parts.replica(side)
         if snapshot.gone or not replica.capabilities.keeps_notes:
@@ -43,16 +48,30 @@ async def show(parts: Parts, link: Link, looks: Looks, lease: Lease) -> Link:
         notes = wanted_notes(parts, link, side, parts.clock.now())
         if not _due(notes, link.shown.get(side), snapshot.notes):
             continue
+        if not claimed and not ours:
+            wait_for_writer(parts, before or link)
+            link, ours = await _claim(parts, link, side), True
         try:
             await may_write(parts, link, lease)
             proof = await replica.update(snapshot, {}, notes=notes)
+            now = proof if proof is not None else await replica.get(snapshot.id)
         except (Stale, Unconfirmed):
             return attrs.evolve(link, settled=False)
-        now = proof if proof is not None else await replica.get(snapshot.id)
+        except SyncError:
+            if ours:
+                await parts.store.save(attrs.evolve(link, settled=False))
+            raise
         disturbed = moved(parts, snapshot.fields, now.fields, ignore=())
         link = link.with_shadow(side, Shadow.of(now))
         link = attrs.evolve(link.with_shown(side, notes), settled=link.settled and not disturbed)
     return link
+
+
+async def _claim(parts: Parts, link: Link, side: Side) -> Link:
+    """The link as it was given, once it is stored that its notes are about to be written."""
+    intent = intent_for(parts, Verb.UPDATE, side, {})
+    stored = await parts.store.save(attrs.evolve(link, intent=intent, fence=link.fence + 1, settled=False))
+    return attrs.evolve(link, revision=stored.revision, fence=stored.fence)
 
 
 def _due(wanted: Notes, shown: Notes | None, there: Notes | None) -> bool:

@@ -13,6 +13,7 @@ from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
 from bidisync.locks.local import LocalLocks
+from bidisync.locks.none import GoingOn, NoLocks
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
 from bidisync.outcome import Outcome, Tally
@@ -257,10 +258,16 @@ async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     """The lock provider that the settings name; the stack closes it."""
     if settings.lock.url.startswith("local:"):
         return LocalLocks(lease_s=settings.lock.lease_s, clock=clock)
+    if settings.lock.url.startswith("off:"):
+        return NoLocks(lease_s=settings.lock.lease_s, clock=clock)
     try:
         from bidisync.locks.redis import RedisLocks
     except ImportError as error:
         raise Misconfigured("lock.url names a Redis server: pip install 'bidisync[redis]'") from error
+    if settings.lock.when_unreachable == "go_on":
+        locks = RedisLocks.at(settings.lock.url, lease_s=settings.lock.lease_s)
+        stack.push_async_callback(locks.close)
+        return GoingOn(locks, clock)
     locks = await RedisLocks.open(settings.lock.url, lease_s=settings.lock.lease_s)
     stack.push_async_callback(locks.close)
     return locks

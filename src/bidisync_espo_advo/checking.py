@@ -121,6 +121,9 @@ async def _state(settings: Settings) -> str:
 
 
 async def _lock(settings: Settings, stack: AsyncExitStack) -> str:
-    await open_locks(settings, SystemClock(), stack)
-    local = settings.lock.url.startswith("local:")
-    return f"leases of {settings.lock.lease_s:g} s " + ("in this process alone" if local else "in Redis")
+    pausing = attrs.evolve(settings, lock=attrs.evolve(settings.lock, when_unreachable="pause"))
+    await open_locks(pausing, SystemClock(), stack)
+    kind = settings.lock.url.partition(":")[0]
+    if kind == "off":
+        return "switched off: versions, revisions and fences alone"
+    return f"leases of {settings.lock.lease_s:g} s " + ("in this process alone" if kind == "local" else "in Redis")

@@ -20,7 +20,7 @@ from bidisync import Side, __version__
 from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
 from bidisync_espo_advo.settings import Settings, load_settings
 
-WRONG, UNREACHABLE, INTERRUPTED = 2, 3, 130
+WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 
 
 @attrs.define
@@ -286,8 +286,19 @@ async def _simulate(system: str, port: int, records: int, seed: int, switches: d
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and end the process with its exit status."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    """Run the command and end the process with its exit status.
+
+    What ends it from outside (SIGTERM) is dealt with like an interruption: in order.
+    """
+    told: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        told.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, end)
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(TERMINATED if told and status == INTERRUPTED else status)
 
 
 def run(arguments: list[str]) -> int:

@@ -44,6 +44,7 @@ class LockSettings:
 
     url: str = attrs.field(default="local://", repr=False)  # may hold a password
     lease_s: float = 60.0
+    when_unreachable: Literal["pause", "go_on"] = "pause"
 
 
 @attrs.frozen(kw_only=True)
@@ -330,7 +331,7 @@ def _check(settings: Settings) -> None:
     for key in ("discovery_url", "api_url", "security_url"):
         _require_url(settings, "advoware", key, ("http", "https"))
     _require_url(settings, "state", "url", ("sqlite",))
-    _require_url(settings, "lock", "url", ("local", "redis", "rediss"))
+    _require_url(settings, "lock", "url", ("local", "redis", "rediss", "off"))
     _require_url(settings, "queue", "url", ("local", "redis", "rediss"))
     for group, table in settings.groups.items():
         for key, named in table.strategies.items():
@@ -348,11 +349,11 @@ def _require_url(settings: Settings, section: str, key: str, schemes: tuple[str,
         return
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in schemes and (parts.scheme in ("sqlite", "local") or bool(parts.hostname))
+        fits = parts.scheme in schemes and (parts.scheme in ("sqlite", "local", "off") or bool(parts.hostname))
     except ValueError:
         fits = False
     if not fits or (parts.scheme == "sqlite" and not url.startswith("sqlite:///")):
-        forms = {"sqlite": "sqlite:///FILE", "local": "local://"}
+        forms = {"sqlite": "sqlite:///FILE", "local": "local://", "off": "off://"}
         known = " or ".join(forms.get(scheme, f"{scheme}://HOST") for scheme in schemes)
         raise Misconfigured(f"{section}.{key} must have the form {known}")
 

@@ -1,8 +1,9 @@
-"""Both lock providers through the same checks, and what is special about Redis."""
+"""The lock providers through the same checks, and what is special about Redis and about doing without."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from redis import asyncio as aioredis
@@ -10,6 +11,7 @@ from redis import asyncio as aioredis
 from bidisync import LockProvider
 from bidisync.errors import Contended, Misconfigured, Unavailable
 from bidisync.locks.local import LocalLocks
+from bidisync.locks.none import GoingOn, NoLocks
 from bidisync.locks.redis import RedisLocks
 from bidisync.testing import ManualClock, check_lock_provider
 from servers import RedisServer
@@ -115,3 +117,82 @@ async def test_a_client_that_was_given_stays_open(redis_url):
     await RedisLocks(client).close()
     assert await client.ping()
     await client.aclose()
+
+
+async def test_without_locks_everybody_is_granted_everything_for_a_bounded_time():
+    clock = ManualClock()
+    locks = NoLocks(lease_s=10, clock=clock)
+    async with locks.hold("k") as one, locks.hold("k") as two:
+        clock.advance(9)
+        assert (one.remaining(), two.remaining()) == (1, 1)
+        await one.renew()
+        clock.advance(2)
+        assert (one.remaining(), two.remaining()) == (8, 0)
+
+
+async def test_while_redis_can_be_reached_its_leases_count(redis_url):
+    locks = [RedisLocks.at(redis_url, lease_s=20, wait_s=0.5, namespace="going") for _ in range(2)]
+    made = iter([GoingOn(locks[0]), GoingOn(locks[1])] * 9)
+
+    async def make() -> LockProvider:
+        return next(made)
+
+    await check_lock_provider(make)
+    for one in locks:
+        await one.close()
+
+
+async def test_going_on_works_through_a_dead_redis_and_uses_it_again_when_it_is_back(redis_server: RedisServer):
+    redis = RedisLocks.at(redis_server.url, lease_s=5, wait_s=0.1)
+    locks = GoingOn(redis, pause_s=0.2)
+    async with locks.hold("k") as lease:
+        redis_server.kill()
+        await lease.renew()
+        assert 4 < lease.remaining() <= 5, "kept without Redis"
+    async with locks.hold("k"), locks.hold("k"):
+        pass
+    redis_server.start()
+    await asyncio.sleep(0.3)
+    async with locks.hold("k"):
+        with pytest.raises(Contended):
+            async with locks.hold("k"):
+                pass
+    await redis.close()
+
+
+async def test_a_frozen_redis_costs_one_timeout_and_not_one_for_every_record(redis_server: RedisServer, monkeypatch):
+    monkeypatch.setattr("bidisync.locks.redis.ANSWER_S", 0.3)
+    redis = RedisLocks.at(redis_server.url, lease_s=5, wait_s=0.1)
+    locks = GoingOn(redis, pause_s=60)
+    redis_server.freeze()
+    began = time.monotonic()
+    try:
+        for number in range(50):
+            async with locks.hold(f"record {number}"):
+                pass
+    finally:
+        redis_server.thaw()
+        await redis.close()
+    assert 0.25 < time.monotonic() - began < 2.0
+
+
+async def test_a_lost_answer_to_the_request_for_a_key_does_not_lock_its_owner_out(redis_url):
+    locks = RedisLocks.at(redis_url, lease_s=20, wait_s=0.1, namespace="asked twice")
+    token = await locks._take("k")
+    locks.chance = Same(token._token)
+    async with locks.hold("k") as lease:
+        assert lease.remaining() > 0
+    await locks.close()
+
+
+class Same:
+    """Chance that draws the same token again, as a command that is sent again carries it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def token(self) -> str:
+        return self._token
+
+    def fraction(self) -> float:
+        return 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import attrs
 import pytest
 from pairs import Pair, fold
@@ -26,7 +28,10 @@ from bidisync import (
     prefer_left,
 )
 from bidisync.detectors import ByContent
-from bidisync.errors import Rejected, Unavailable, Unconfirmed
+from bidisync.errors import Contended, Rejected, Unavailable, Unconfirmed
+from bidisync.fence import intent_for, may_write
+from bidisync.locks.none import FreeLease, NoLocks
+from bidisync.model import Verb
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
 
@@ -510,3 +515,66 @@ async def test_a_default_that_the_new_record_got_comes_back_once(strategy):
 
 def by_content(pair: Pair) -> ByContent:
     return ByContent.of(pair.policy)
+
+
+async def test_an_intent_that_has_grown_too_old_is_not_sent_even_under_a_lease_that_was_renewed():
+    pair = await linked()
+    engine = await pair.engine()
+    parts = attrs.evolve(engine.parts, locks=NoLocks(lease_s=60, clock=pair.clock))
+    lease = FreeLease(60, pair.clock)
+    link = (await pair.store.load([left("l1")]))[left("l1")]
+    link = await pair.store.save(attrs.evolve(link, intent=intent_for(parts, Verb.UPDATE, Side.RIGHT, {"x": "2"})))
+    await may_write(parts, link, lease)
+    pair.clock.advance(61)
+    with pytest.raises(Contended, match="too old"):
+        await may_write(parts, link, lease)
+
+
+async def test_the_notes_of_an_interrupted_write_wait_until_its_writer_is_certainly_gone():
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+
+    def killed_at_the_notes(call: Call) -> None:
+        if call.verb == "update":
+            raise Killed
+
+    pair.left.before = killed_at_the_notes
+    with pytest.raises(Killed):
+        await (await pair.engine()).sync(left("l1"))
+    pair.left.before = lambda call: None
+    pair.left.calls.clear()
+    outcome = await (await pair.engine()).sync(left("l1"))
+    assert (outcome.state, outcome.reason) == (LinkState.RETRY, "underway")
+    assert outcome.retry_at is not None
+    pair.clock.advance(outcome.retry_at - pair.clock.now() + 1)
+    outcome = await (await pair.engine()).sync(left("l1"))
+    assert outcome.state is LinkState.IN_SYNC
+    assert verbs(pair.left).count("update") == 1
+    assert verbs(pair.right).count("update") == 1, "the data was written once"
+
+
+async def test_after_a_lost_reply_the_writer_itself_goes_on_at_once():
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+
+    def reply_lost(call: Call) -> None:
+        if call.verb == "update":
+            raise Unconfirmed("no reply")
+
+    pair.right.after = reply_lost
+    engine = await pair.engine()
+    assert (await engine.sync(left("l1"))).state is LinkState.RETRY
+    pair.right.after = lambda call: None
+    assert (await engine.sync(left("l1"))).state is LinkState.IN_SYNC
+    assert verbs(pair.right).count("update") == 1
+
+
+async def test_two_workers_without_leases_write_the_notes_of_a_record_once():
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+    two = [await Engine.open(attrs.evolve((await pair.engine()).parts, locks=NoLocks(clock=pair.clock))) for _ in "ab"]
+    await asyncio.gather(*(engine.sync(left("l1")) for engine in two))
+    pair.clock.advance(200)
+    for engine in two:
+        assert (await engine.sync(left("l1"))).state is LinkState.IN_SYNC
+    assert (verbs(pair.right).count("update"), verbs(pair.left).count("update")) == (1, 1)

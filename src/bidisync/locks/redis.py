@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 
 import attrs
 from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
 from bidisync.clock import SystemChance, SystemClock
@@ -25,6 +28,11 @@ from bidisync.errors import Contended, Misconfigured, Unavailable
 from bidisync.protocols import Chance, Clock, Lease
 
 T = TypeVar("T")
+ANSWER_S = 5.0
+TAKE = (
+    "if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end "
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end return 0"
+)  # asked again after a lost answer, it says that the key is ours already
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
@@ -91,6 +99,29 @@ class RedisLocks:
         clock: Clock | None = None,
     ) -> RedisLocks:
         """Connect; ``Misconfigured`` for a server that is neither local nor asks for a password."""
+        locks = cls.at(url, lease_s=lease_s, wait_s=wait_s, namespace=namespace, clock=clock)
+        try:
+            await locks.command(cast(Awaitable[object], locks.client.ping()))
+        except Unavailable:
+            await locks.close()
+            raise
+        return locks
+
+    @classmethod
+    def at(
+        cls,
+        url: str,
+        *,
+        lease_s: float = 60.0,
+        wait_s: float = 5.0,
+        namespace: str = "bidisync",
+        clock: Clock | None = None,
+    ) -> RedisLocks:
+        """The same without asking whether the server is there.
+
+        A command waits for an answer for 5 s at most. It is sent again, once, only where the
+        connection broke: after a restart of the server every connection is such a one.
+        """
         try:
             parts = urlsplit(url)
             host, password, _ = parts.hostname or "localhost", parts.password, parts.port
@@ -98,14 +129,9 @@ class RedisLocks:
             raise Misconfigured("lock.url must have the form redis://HOST:PORT/NUMBER") from error
         if not password and not _loopback(host):
             raise Misconfigured("lock.url names a Redis server elsewhere without a password; add one")
-        client = aioredis.Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)
-        locks = cls(client, lease_s, wait_s, namespace, clock or SystemClock(), owned=True)
-        try:
-            await locks.command(cast(Awaitable[object], client.ping()))
-        except Unavailable:
-            await locks.close()
-            raise
-        return locks
+        once_more = Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
+        client = aioredis.Redis.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=once_more)
+        return cls(client, lease_s, wait_s, namespace, clock or SystemClock(), owned=True)
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Lease]:
@@ -125,8 +151,7 @@ class RedisLocks:
         gives_up_at = self.clock.monotonic() + self.wait_s
         while True:
             asked_at = self.clock.monotonic()
-            answer = await self.command(self.client.set(name, token, nx=True, px=int(self.lease_s * 1000)))
-            if answer:
+            if await self.command(self.client.eval(TAKE, 1, name, token, str(int(self.lease_s * 1000)))):
                 return RedisLease(self, name, token, asked_at + self.lease_s)
             if self.clock.monotonic() >= gives_up_at:
                 raise Contended("another worker is at this record")

@@ -115,6 +115,7 @@ def _translated(path: str) -> Iterator[None]:
             raise Misconfigured(f"{path} is not a state file of bidisync, or is damaged; check state.url") from error
         advice = {
             "disk is full": "there is no room left: make room, nothing was lost",
+            "disk I/O": "writing to it fails: look for a full or damaged disk or a limit of its size, nothing was lost",
             "locked": "another process holds it for too long",
             "readonly": "it can't be written: check its owner and mode",
         }

@@ -83,9 +83,10 @@ def _person_routes(store: AdvowareStore) -> list[web.RouteDef]:
         return {"betNr": store.create(**await request.json())}
 
     async def edit(request: web.Request) -> Any:
-        changes = await request.json()
-        store.edit(int(request.match_info["betnr"]), **changes)
-        return True
+        changes, id = await request.json(), int(request.match_info["betnr"])
+        before = store.records[id]
+        store.edit(id, **changes)
+        return {name: before.get(name) for name in changes}
 
     async def delete(request: web.Request) -> Any:
         store.delete(int(request.match_info["betnr"]))

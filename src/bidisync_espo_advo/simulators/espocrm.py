@@ -95,9 +95,10 @@ def _person_routes(store: EspoStore) -> list[web.RouteDef]:
         return {"id": store.create(**await request.json())}
 
     async def edit(request: web.Request) -> Any:
-        changes = await request.json()
-        store.edit(request.match_info["id"], **changes)
-        return True
+        changes, id = await request.json(), request.match_info["id"]
+        before = store.records[id]
+        store.edit(id, **changes)
+        return {name: before.get(name) for name in changes}
 
     async def delete(request: web.Request) -> Any:
         store.delete(request.match_info["id"])

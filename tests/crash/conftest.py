@@ -1,0 +1,5 @@
+"""A Redis of its own for each test that kills it."""
+
+from servers import redis_server
+
+__all__ = ["redis_server"]
