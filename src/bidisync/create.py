@@ -35,6 +35,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
+from bidisync.schema import alike
 from bidisync.state import Agreement, Attempts, Link, Shadow
 from bidisync.strangers import Strangers
 
@@ -246,7 +247,6 @@ class Creation:
     def _equal(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
         for field in self.parts.policy.fields:
             sent, got = payload.get(field.name), there.fields.get(field.name, ABSENT)
-            same = sent == got or (sent is not None and got not in (None, ABSENT) and field.key(sent) == field.key(got))
-            if not same and not (field.create_only or field.read_only or got is ABSENT):
+            if not (alike(field.key, sent, got) or field.create_only or field.read_only or got is ABSENT):
                 return False
         return True

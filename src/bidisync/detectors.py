@@ -13,7 +13,7 @@ import attrs
 
 from bidisync.model import ABSENT, Change, Key, Snapshot
 from bidisync.protocols import ChangeDetector
-from bidisync.schema import Policy, exact
+from bidisync.schema import Policy, alike, exact
 from bidisync.state import Shadow
 
 
@@ -46,8 +46,7 @@ class ByContent:
             if value is ABSENT:
                 continue
             before = shadow.fields.get(name, ABSENT)
-            key = self.keys.get(name, exact)
-            if before is ABSENT or (value != before and key(value) != key(before)):
+            if not alike(self.keys.get(name, exact), value, before):
                 moved.append(name)
         return Change(snapshot, frozenset(moved))
 

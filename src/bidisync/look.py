@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
-from bidisync.schema import Field
+from bidisync.schema import Field, alike
 from bidisync.state import Agreement
 from bidisync.table import ROW_OF
 
@@ -63,11 +63,7 @@ class Look:
 
 def same(field: Field, one: Seen, other: Seen) -> bool:
     """Whether two spellings of a field mean the same."""
-    if one is other or one == other:
-        return True
-    if one is ABSENT or other is ABSENT or one is None or other is None:
-        return False
-    return field.key(one) == field.key(other)
+    return alike(field.key, one, other)
 
 
 def moved_fields(

@@ -14,13 +14,26 @@ import attrs
 
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured
-from bidisync.model import Key, Side, Value
+from bidisync.model import ABSENT, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
 
 
 def exact(value: Value) -> Value:
     """The key of a field whose every spelling counts."""
     return value
+
+
+def alike(key: Key, one: Seen, other: Seen) -> bool:
+    """Whether two spellings of a field mean the same.
+
+    What was not delivered is like nothing else. A spelling whose key is ``None`` is a spelling
+    of the empty field; the key is asked about values alone.
+    """
+    if one is other or one == other:
+        return True
+    if one is ABSENT or other is ABSENT:
+        return False
+    return (None if one is None else key(one)) == (None if other is None else key(other))
 
 
 class Drift(enum.Enum):
@@ -178,3 +191,7 @@ class Policy:
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)
+
+    def key_of(self, name: str) -> Key:
+        """The key of the field of that name; ``exact`` where the policy does not have it."""
+        return next((field.key for field in self.fields if field.name == name), exact)

@@ -170,3 +170,11 @@ def test_a_poor_read_is_not_taken_for_what_our_write_replaced():
     written = Shadow.of(attrs.evolve(plain, fields={"x": 2})).replacing(plain, ["x"], until=3000.0)
     assert outdated(written, plain, 2000.0)
     assert not outdated(written, attrs.evolve(plain, fields={}), 2000.0)
+
+
+def test_a_key_is_asked_about_values_alone():
+    stripped = ByContent({"x": lambda value: value.strip() or None})  # type: ignore[union-attr]
+    empty = attrs.evolve(SEEN, fields={"x": None})
+    assert moved(stripped, empty, attrs.evolve(SEEN, fields={"x": "a"})) == ["x"]
+    assert moved(stripped, attrs.evolve(SEEN, fields={"x": "a"}), empty) == ["x"]
+    assert moved(stripped, empty, attrs.evolve(SEEN, fields={"x": " "})) == [], "blank is empty"

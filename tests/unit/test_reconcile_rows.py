@@ -26,7 +26,8 @@ from bidisync import (
 )
 from bidisync.errors import Misconfigured
 from bidisync.model import Conflict, Resolution, Review, ReviewKind, Seen, Verb, Write
-from bidisync.schema import Drift, Owner, describe, exact, one_way
+from bidisync.mapping import same_text
+from bidisync.schema import Drift, Owner, alike, describe, exact, one_way
 from bidisync.state import Agreement
 from bidisync.table import ROW_OF, RULES, as_markdown
 from bidisync.testing.cases import folded
@@ -444,3 +445,23 @@ def test_a_unit_of_the_left_owner_is_decided_by_the_left_as_a_whole():
     base = {"a": Agreement("1", "1"), "b": Agreement("1", "1")}
     plan = reconcile(rules, base, Snapshot("1", {"a": "left", "b": "1"}), Snapshot("2", {"a": "1", "b": "right"}))
     assert [(w.side, w.fields) for w in plan.writes] == [(Side.RIGHT, {"a": "left", "b": "1"})]
+
+
+@pytest.mark.parametrize("blank", ["\u200b", " \u00a0", "\r\n"])
+def test_a_spelling_of_nothing_is_an_empty_field_and_never_written(blank):
+    """What a person does not see is no value: it neither fills an empty field nor overwrites one."""
+    rules = policy(Field("f", "g", key=same_text))
+    for left, right in ((blank, None), (None, blank)):
+        assert [d.row for d in decided(ABSENT, left, right, rules).decisions] == [Row.ADOPTED]
+        assert decided(None, left, right, rules).writes == ()
+    assert decided("b", blank, None, rules).agreed == ("f",), "both sides emptied it"
+
+
+def test_only_values_have_a_key():
+    def loud(value: object) -> object:
+        assert value is not None and value is not ABSENT
+        return None if value == "blank" else value
+
+    assert alike(loud, "blank", None) and alike(loud, None, "blank") and alike(loud, None, None)  # type: ignore[arg-type]
+    assert not alike(loud, "x", None) and not alike(loud, ABSENT, "blank") and not alike(loud, None, ABSENT)  # type: ignore[arg-type]
+    assert alike(exact, ABSENT, ABSENT) and not alike(exact, "", None)
