@@ -6,6 +6,7 @@ import pytest
 from pairs import Pair
 
 from bidisync import ABSENT, Defer, Identity, Ref, Side
+from bidisync.errors import Misconfigured
 from bidisync.identity import COUNTERPART, contradicts, plain, shares_strong
 from bidisync.state import Known
 
@@ -121,3 +122,20 @@ def test_keys_take_any_text_and_tell_parts_apart():
     assert WHO.keys({"name": "A\ud800", "born": "1"}, SECRET)
     one = WHO.keys({"name": "A\x1fB", "born": "C"}, SECRET)["strong:name+born"]
     assert len(one) == 64
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strong": ("name", "born")},
+        {"strong": "name"},
+        {"strong": ((),)},
+        {"weak": ("name",)},
+        {"weak": (["name"],)},
+        {"scored": {"city": 0.0}},
+        {"scored": {"city": 1.0}, "hint_at": 0.0},
+    ],
+)
+def test_an_identity_that_can_never_match_or_always_does_is_refused_when_it_is_made(wrong):
+    with pytest.raises(Misconfigured):
+        Identity(**wrong)
