@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import attrs
 
 from bidisync.apply import Again, apply, landed
-from bidisync.detectors import outdated
+from bidisync.detectors import dated, outdated
 from bidisync.errors import Contended, Outdated, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
@@ -148,6 +148,7 @@ class Engine:
         if link.left_id is not None and link.right_id is not None and not link.tombstoned:
             left = await self.parts.left.get(link.left_id)
             right = await self.parts.right.get(link.right_id)
+            left, right = self._dated(link, {Side.LEFT: left, Side.RIGHT: right})
             now = explain(self.parts.policy, link.base, left, right, link.reviews)
         return Explanation(link, now, tuple(await self.parts.store.journal(link.id)))
 
@@ -158,7 +159,15 @@ class Engine:
             return None
         left = await self.parts.left.get(link.left_id)
         right = await self.parts.right.get(link.right_id)
+        left, right = self._dated(link, {Side.LEFT: left, Side.RIGHT: right})
         return link, reconcile(self.parts.policy, link.base, left, right, link.reviews)
+
+    def _dated(self, link: Link, looks: Looks) -> tuple[Snapshot, Snapshot]:
+        """Left and right, each with a time only where it is that of somebody's last edit."""
+        left, right = (
+            dated(looks[side], link.shadow(side), self.parts.replica(side).capabilities.clock) for side in Side
+        )
+        return left, right
 
     async def _link_of(self, ref: Ref) -> Link:
         return (await self.parts.store.load([ref])).get(ref) or Link.begin(ref)
@@ -258,7 +267,7 @@ class Engine:
     async def _settle(self, link: Link, looks: Looks, lease: Lease, effects: Effects) -> Link:
         self._notice(looks)
         link = landed(self.parts, link, looks)
-        plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
+        plan = reconcile(self.parts.policy, link.base, *self._dated(link, looks), link.reviews)
         reason = self.parts.guard(link, plan)
         if reason is not None:
             held = Review(ReviewKind.HELD, reason)

@@ -48,6 +48,7 @@ class AdvowareReplica:
             finds_created=True,
             row_is_complete=True,
             row_can_be_written=False,
+            clock=self.profile.clock,
         )
 
     @property
@@ -143,7 +144,7 @@ class AdvowareReplica:
         found = []
         async for page in self.list():
             for row in page.snapshots:
-                born = self._time(row.fields.get(CREATED)) or row.modified_at
+                born = self._time(row.fields.get(CREATED)) or self._time(row.fields.get(CHANGED))
                 if (born >= earliest) if born is not None else (int(row.id) > watermark):
                     found.append(row)
         return found
@@ -198,19 +199,23 @@ class AdvowareReplica:
             id,
             fields,
             version=version if isinstance(version, str) and version else None,
-            modified_at=self._time(party.get(CHANGED)),
+            modified_at=self._time(party.get(CHANGED), certain=True),
             seen_at=self.clock.now(),
             native=dict(native),
         )
 
-    def _time(self, text: object) -> float | None:
-        """A time of Advoware's, where it can be read; in the hour of a clock change the earlier one."""
+    def _time(self, text: object, *, certain: bool = False) -> float | None:
+        """A time of Advoware's, where it can be read.
+
+        In the hour of a clock change the earlier one, or none if it has to be ``certain``.
+        """
         if not isinstance(text, str) or text.startswith("0001-"):
             return None
         try:
-            return local_seconds(text, "UTC" if self.profile.changed_at == "utc" else self.config.timezone).at
+            time = local_seconds(text, "UTC" if self.profile.changed_at == "utc" else self.config.timezone)
         except ValueError:
             return None
+        return None if certain and time.kind != "ok" else time.at
 
 
 def _value(value: object) -> Seen:

@@ -38,7 +38,7 @@ from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import hold_deletes, party_policy
-from bidisync_espo_advo.profile import AdvowareProfile, load_profile
+from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
@@ -71,12 +71,18 @@ class Remotes:
         }
         sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
         return cls(
-            EspoReplica(settings.espocrm, wires["espocrm"], clock, tuple(field.espocrm for field in PARTY)),
+            EspoReplica(
+                settings.espocrm,
+                wires["espocrm"],
+                clock,
+                tuple(field.espocrm for field in PARTY),
+                load_profile(settings.espocrm.profile, EspoProfile),
+            ),
             AdvowareReplica(
                 settings.advoware,
                 sign_in,
                 clock,
-                load_profile(settings.advoware.profile),
+                load_profile(settings.advoware.profile, AdvowareProfile),
                 tuple(field.advoware for field in PARTY),
             ),
             wires,

@@ -36,6 +36,7 @@ from bidisync.protocols import Clock
 from bidisync.state import Intent
 from bidisync_espo_advo import status
 from bidisync_espo_advo.connections import EspoConfig
+from bidisync_espo_advo.profile import EspoProfile
 from bidisync_espo_advo.transport import Request, Response, Wire
 
 SYSTEM = "espocrm"
@@ -50,13 +51,15 @@ class EspoReplica:
     """The records of one entity type, in EspoCRM's own attributes.
 
     ``attributes`` are those that matter to the caller: what a create's reply lacks of them
-    is empty. Conditional writes are used where the server delivers version numbers.
+    is empty. Conditional writes are used where the server delivers version numbers. Who we are
+    is known once ``who_am_i`` was asked or something was written; before that anybody may be us.
     """
 
     config: EspoConfig
     wire: Wire
     clock: Clock
     attributes: tuple[str, ...] = ()
+    profile: EspoProfile = EspoProfile()
     _user_id: str | None = attrs.field(default=None, init=False)
 
     @property
@@ -71,6 +74,7 @@ class EspoReplica:
             changed_since=True,
             row_is_complete=True,
             row_can_be_written=True,
+            clock=self.profile.clock,
         )
 
     @property
@@ -139,6 +143,8 @@ class EspoReplica:
         if response.status == 409:
             raise Stale("the record was changed in espocrm since it was read")
         record = self._record(response, "PUT")
+        if isinstance(record.get("modifiedById"), str):
+            self._user_id = str(record["modifiedById"])
         proven = all(record.get(name) == _kept(value) for name, value in attributes.items())
         return self._snapshot(record) if proven else None
 
@@ -263,7 +269,7 @@ class EspoReplica:
             fields,
             version=str(version) if isinstance(version, int) else None,
             modified_at=_seconds(modified),
-            modified_by_us=self._user_id is not None and record.get("modifiedById") == self._user_id,
+            modified_by_us=self._user_id is None or record.get("modifiedById") == self._user_id,
             notes=status.from_attributes(record),
             seen_at=self.clock.now(),
         )
