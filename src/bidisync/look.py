@@ -29,13 +29,14 @@ class Look:
         """The field with these values now, and what was agreed on."""
         if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
             return cls(field, Versions(ABSENT, left, right), False, False, False, same(field, left, right), readable)
+        key, before = field.key, agreed.left
         return cls(
             field,
-            Versions(agreed.left, left, right),
+            Versions(before, left, right),
             True,
-            not same(field, left, agreed.left),
-            not same(field, right, agreed.right),
-            same(field, left, right),
+            left != before and not alike(key, left, before),
+            right != agreed.right and not alike(key, right, agreed.right),
+            left == right or alike(key, left, right),
             readable,
         )
 

@@ -102,22 +102,23 @@ def _decide(
         if review.group:
             chosen[review.group] = policy.members_of(review.group)
     unreadable = left.unreadable | right.unreadable
+    lefts, rights, at = left.fields, right.fields, Look.at
     decisions: list[Decision] = []
     kept: list[Review] = []
     for group in policy.groups:
         if group.name not in chosen:
             continue
         looks = [
-            Look.at(
+            at(
                 field,
-                base.get(field.name),
-                left.fields.get(field.name, ABSENT),
-                right.fields.get(field.name, ABSENT),
-                field.name not in unreadable,
+                base.get(name := field.name),
+                lefts.get(name, ABSENT),
+                rights.get(name, ABSENT),
+                name not in unreadable,
             )
             for field in chosen[group.name]
         ]
-        open_reviews = [review for review in reviews if review.group == group.name]
+        open_reviews = [review for review in reviews if review.group == group.name] if reviews else ()
         settled, waiting = _decide_group(group, looks, open_reviews, left, right)
         decisions += settled
         kept += waiting

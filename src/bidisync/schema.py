@@ -32,7 +32,7 @@ def alike(key: Key, one: Seen, other: Seen) -> bool:
     """
     if one is other or one == other:
         return True
-    if one is ABSENT or other is ABSENT:
+    if key is exact or one is ABSENT or other is ABSENT:
         return False
     return (None if one is None else key(one)) == (None if other is None else key(other))
 
