@@ -34,9 +34,9 @@ class Look:
             field,
             Versions(before, left, right),
             True,
-            left != before and not alike(key, left, before),
-            right != agreed.right and not alike(key, right, agreed.right),
-            left == right or alike(key, left, right),
+            not alike(key, left, before),
+            not alike(key, right, agreed.right),
+            alike(key, left, right),
             readable,
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bidisync import LinkState
+from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, save_profile
 from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
@@ -82,3 +83,17 @@ async def test_an_own_write_after_the_edit_leaves_it_to_a_person(tmp_path):
         store, us = office.crm.store, office.crm.store.users["sync"]
         store.change(BETEILIGTE, id, {"zusatz": "links"}, us)  # as our user: an automation, or an own write
         assert (await sync.sync(f"left:{id}")).state is LinkState.CONFLICT
+
+
+async def test_a_process_that_does_not_know_its_own_user_yet_takes_nobody_for_somebody_else(tmp_path):
+    store = MemoryStore()
+    async with opened(crm_records=1, groups=NEWEST) as office:
+        settings = certified(office, tmp_path)
+        async with open_sync(settings, store=store) as sync:
+            await sync.sweep(everything=True)
+        id = next(iter(office.crm.store.records))
+        office.erp.store.edit(office.crm.store.records[id]["betnr"], zusatz="rechts")
+        office.crm.store.clock = lambda: later(60)
+        office.crm.store.change(BETEILIGTE, id, {"zusatz": "links"}, office.crm.store.users["sync"])
+        async with open_sync(settings, store=store) as sync:
+            assert (await sync.sync(f"left:{id}")).state is LinkState.CONFLICT

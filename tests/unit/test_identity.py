@@ -125,17 +125,21 @@ def test_keys_take_any_text_and_tell_parts_apart():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "message"),
     [
-        {"strong": ("name", "born")},
-        {"strong": "name"},
-        {"strong": ((),)},
-        {"weak": ("name",)},
-        {"weak": (["name"],)},
-        {"scored": {"city": 0.0}},
-        {"scored": {"city": 1.0}, "hint_at": 0.0},
+        ({"strong": ("name", "born")}, "each strong key is a tuple"),
+        ({"strong": "name"}, "each strong key"),
+        ({"strong": ((),)}, "each strong key"),
+        ({"weak": ("name",)}, "each weak key"),
+        ({"weak": (["name"],)}, "each weak key"),
+        ({"scored": {"city": 0.0}}, "weights and hint_at of scored fields"),
+        ({"scored": {"city": 1.0}, "hint_at": 0.0}, "weights and hint_at"),
     ],
 )
-def test_an_identity_that_can_never_match_or_always_does_is_refused_when_it_is_made(wrong):
-    with pytest.raises(Misconfigured):
+def test_an_identity_that_can_never_match_or_always_does_is_refused_when_it_is_made(wrong, message):
+    with pytest.raises(Misconfigured, match=message):
         Identity(**wrong)
+
+
+def test_weights_may_be_small():
+    assert Identity(scored={"city": 0.5}, hint_at=0.5).hint_at == 0.5

@@ -539,3 +539,16 @@ def test_a_unit_that_only_one_of_two_records_fills_is_filled():
     assert ([w.fields for w in plan.writes], plan.reviews) == ([{"street": "Allee 1", "city": "Köln"}], ())
     both = met(("a", "b", "c"), ("d", "e", "f"), initial=lambda conflict: dict.fromkeys(conflict.fields, "merged"))
     assert [w.side for w in both.writes] == [Side.RIGHT, Side.LEFT], "one value for both sides mixes nothing"
+    whole = met(("Allee 1", None, None), (None, "Köln", "x"))
+    assert (whole.writes, [review.reason for review in whole.reviews]) == ((), ["first_contact"])
+
+
+def test_a_respelling_is_no_change_that_could_contest_the_other_sides():
+    def never(conflict: Conflict) -> Resolution:
+        raise AssertionError("nobody contests it")
+
+    rules = policy(strategy=never)
+    assert [d.row for d in decided("b", "B", "x", rules).decisions] == [Row.RIGHT_CHANGED]
+    assert [d.row for d in decided("b", "x", "B", rules).decisions] == [Row.LEFT_CHANGED]
+    assert [d.row for d in decided("b", "B", "b", rules).decisions] == [Row.UNCHANGED]
+    assert decided("b", "B", "b", rules).agreed == ()
