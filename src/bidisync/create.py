@@ -37,6 +37,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
+from bidisync.schema import alike
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone, Watch
 from bidisync.strangers import Strangers
 
@@ -269,7 +270,6 @@ class Creation:
         """Whether a record holds the values of this payload, as far as they can be compared."""
         for field in self.parts.policy.fields:
             sent, got = payload.get(field.name), there.fields.get(field.name, ABSENT)
-            same = sent == got or (sent is not None and got not in (None, ABSENT) and field.key(sent) == field.key(got))
-            if not same and not (field.create_only or field.read_only or got is ABSENT):
+            if not (alike(field.key, sent, got) or field.create_only or field.read_only or got is ABSENT):
                 return False
         return True

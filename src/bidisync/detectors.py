@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from bidisync.model import ABSENT, Change, Key, Snapshot
+from bidisync.model import ABSENT, Change, ClockTrust, Key, Snapshot
 from bidisync.protocols import ChangeDetector
-from bidisync.schema import Policy, exact
+from bidisync.schema import Policy, alike, exact
 from bidisync.state import Shadow
 
 
@@ -46,8 +46,7 @@ class ByContent:
             if value is ABSENT:
                 continue
             before = shadow.fields.get(name, ABSENT)
-            key = self.keys.get(name, exact)
-            if before is ABSENT or (value != before and key(value) != key(before)):
+            if not alike(self.keys.get(name, exact), value, before):
                 moved.append(name)
         return Change(snapshot, frozenset(moved))
 
@@ -88,6 +87,18 @@ def outdated(shadow: Shadow, snapshot: Snapshot, now: float) -> bool:
         return snapshot.version == replaced.version != shadow.version
     seen = {name: snapshot.fields.get(name, ABSENT) for name in replaced.fields}
     return seen == replaced.fields and any(shadow.fields.get(name) != value for name, value in seen.items())
+
+
+def dated(snapshot: Snapshot, shadow: Shadow | None, clock: ClockTrust) -> Snapshot:
+    """The snapshot with the time of somebody's last edit; without one where that can't be known.
+
+    It can't where the side's clock is not trusted, and where our own write was the last: the
+    record's stamp is that write's then, and says nothing of the edit before it.
+    """
+    ours = shadow is not None and shadow.replaced is not None and shadow.modified_at == snapshot.modified_at
+    if snapshot.modified_at is None or (clock is ClockTrust.TRUSTED and not (ours or snapshot.modified_by_us)):
+        return snapshot
+    return attrs.evolve(snapshot, modified_at=None)
 
 
 @attrs.frozen

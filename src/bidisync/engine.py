@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import attrs
 
 from bidisync.apply import Again, apply, landed
+from bidisync.detectors import dated
 from bidisync.errors import Contended, Merged, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
@@ -168,6 +169,7 @@ class Engine:
         if link.left_id is not None and link.right_id is not None and not link.tombstoned:
             left = await self.parts.left.get(link.left_id)
             right = await self.parts.right.get(link.right_id)
+            left, right = self._dated(link, {Side.LEFT: left, Side.RIGHT: right})
             now = explain(self.parts.policy, link.base, left, right, link.reviews)
         return Explanation(link, now, tuple(await self.parts.store.journal(link.id)))
 
@@ -178,7 +180,15 @@ class Engine:
             return None
         left = await self.parts.left.get(link.left_id)
         right = await self.parts.right.get(link.right_id)
+        left, right = self._dated(link, {Side.LEFT: left, Side.RIGHT: right})
         return link, reconcile(self.parts.policy, link.base, left, right, link.reviews)
+
+    def _dated(self, link: Link, looks: Looks) -> tuple[Snapshot, Snapshot]:
+        """Left and right, each with a time only where it is that of somebody's last edit."""
+        left, right = (
+            dated(looks[side], link.shadow(side), self.parts.replica(side).capabilities.clock) for side in Side
+        )
+        return left, right
 
     async def _link_of(self, ref: Ref) -> Link:
         return (await self.parts.store.load([ref])).get(ref) or Link.begin(ref)
@@ -242,7 +252,7 @@ class Engine:
     async def _settle(self, link: Link, looks: Looks, lease: Lease, effects: Effects) -> Link:
         self._notice(looks)
         link = landed(self.parts, link, looks)
-        plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
+        plan = reconcile(self.parts.policy, link.base, *self._dated(link, looks), link.reviews)
         if any(snapshot.gone for snapshot in looks.values()):
             link, plan = await weigh(self.parts, self._canaries, link, looks, plan)
         else:

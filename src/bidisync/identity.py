@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from bidisync.errors import Misconfigured
 from bidisync.model import ABSENT, Defer, Fields, Ref, Seen
 from bidisync.state import Known
 
@@ -33,7 +34,8 @@ class Identity:
     """Which fields together tell one record from another.
 
     Every part of a strong key must be there; of a weak key only the first. Fields of
-    ``scored`` that are equal add their weights; from ``hint_at`` on that is a hint.
+    ``scored`` that are equal add their weights; from ``hint_at`` on that is a hint. One that
+    can't work is ``Misconfigured``.
     """
 
     strong: tuple[tuple[str, ...], ...] = ()
@@ -41,6 +43,13 @@ class Identity:
     scored: Mapping[str, float] = attrs.field(factory=dict)
     hint_at: float = 1.0
     normal: Callable[[Seen], str] = plain
+
+    def __attrs_post_init__(self) -> None:
+        for kind, keys in (("strong", self.strong), ("weak", self.weak)):
+            if isinstance(keys, str) or not all(isinstance(names, tuple) and names for names in keys):
+                raise Misconfigured(f"each {kind} key is a tuple of at least one field: (('name', 'born'),)")
+        if self.scored and min(self.hint_at, *self.scored.values()) <= 0:
+            raise Misconfigured("weights and hint_at of scored fields are greater than 0")
 
     def keys(self, fields: Fields, secret: bytes, *, counterpart: str | None = None) -> dict[str, str]:
         """The keyed hashes that a record answers to."""

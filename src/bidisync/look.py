@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
-from bidisync.schema import Field
+from bidisync.schema import Field, alike
 from bidisync.state import Agreement
 from bidisync.table import ROW_OF
 
@@ -29,13 +29,14 @@ class Look:
         """The field with these values now, and what was agreed on."""
         if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
             return cls(field, Versions(ABSENT, left, right), False, False, False, same(field, left, right), readable)
+        key, before = field.key, agreed.left
         return cls(
             field,
-            Versions(agreed.left, left, right),
+            Versions(before, left, right),
             True,
-            not same(field, left, agreed.left),
-            not same(field, right, agreed.right),
-            same(field, left, right),
+            not alike(key, left, before),
+            not alike(key, right, agreed.right),
+            alike(key, left, right),
             readable,
         )
 
@@ -63,11 +64,7 @@ class Look:
 
 def same(field: Field, one: Seen, other: Seen) -> bool:
     """Whether two spellings of a field mean the same."""
-    if one is other or one == other:
-        return True
-    if one is ABSENT or other is ABSENT or one is None or other is None:
-        return False
-    return field.key(one) == field.key(other)
+    return alike(field.key, one, other)
 
 
 def moved_fields(

@@ -6,6 +6,9 @@ field that was not delivered (``ABSENT``: no permission, not selected, an older 
 the first two are facts; ``ABSENT`` is never a change.
 
 Times are seconds since 1970 in UTC, as a float.
+
+The parts of a plan have no slots: a frozen value is made twice as fast without them, and a
+decision makes several, of which few outlive it.
 """
 
 from __future__ import annotations
@@ -154,7 +157,7 @@ class Change:
         return bool(self.fields) or self.snapshot.gone
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Versions:
     """One field three times: as last agreed on, and as it is on both sides now.
 
@@ -221,7 +224,7 @@ class Verb(enum.Enum):
     DELETE = "delete"
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Write:
     """One remote write: only the fields that change, against the version that was seen."""
 
@@ -253,7 +256,7 @@ class Row(enum.Enum):
     NEW = "new"
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Decision:
     """Why one field is treated as it is: the inputs, the row of the table, the policy, the result.
 
@@ -309,7 +312,7 @@ class Review:
         return self.kind in (ReviewKind.CONFLICT, ReviewKind.BLOCKED)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Plan:
     """What to do with one link, as a value: nothing has happened yet.
 

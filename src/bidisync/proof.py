@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bidisync.errors import Rejected, Unmappable
-from bidisync.model import ABSENT, Fields, Review, ReviewKind, Side, Snapshot, Versions, Write
+from bidisync.model import ABSENT, Fields, Review, ReviewKind, Seen, Side, Snapshot, Versions, Write
 from bidisync.parts import Parts
+from bidisync.schema import alike
 
 Looks = Mapping[Side, Snapshot]
 """Both records of a link as they were seen."""
@@ -53,12 +54,9 @@ def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappab
     return list(reviews.values())
 
 
-def same_value(parts: Parts, name: str, one: object, other: object) -> bool:
-    """Whether two spellings of a field mean the same."""
-    if one == other:
-        return True
-    key = parts.policy.field(name).key
-    return all(isinstance(v, str | int | float | bool | tuple) for v in (one, other)) and key(one) == key(other)  # type: ignore[arg-type]
+def same_value(parts: Parts, name: str, one: Seen, other: Seen) -> bool:
+    """Whether two spellings of a field mean the same; one that no policy knows has no spellings."""
+    return alike(parts.policy.key_of(name), one, other)
 
 
 def moved(parts: Parts, expected: Fields, now: Fields, *, ignore: Iterable[str]) -> bool:

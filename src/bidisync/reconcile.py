@@ -102,22 +102,23 @@ def _decide(
         if review.group:
             chosen[review.group] = policy.members_of(review.group)
     unreadable = left.unreadable | right.unreadable
+    lefts, rights, at = left.fields, right.fields, Look.at
     decisions: list[Decision] = []
     kept: list[Review] = []
     for group in policy.groups:
         if group.name not in chosen:
             continue
         looks = [
-            Look.at(
+            at(
                 field,
-                base.get(field.name),
-                left.fields.get(field.name, ABSENT),
-                right.fields.get(field.name, ABSENT),
-                field.name not in unreadable,
+                base.get(name := field.name),
+                lefts.get(name, ABSENT),
+                rights.get(name, ABSENT),
+                name not in unreadable,
             )
             for field in chosen[group.name]
         ]
-        open_reviews = [review for review in reviews if review.group == group.name]
+        open_reviews = [review for review in reviews if review.group == group.name] if reviews else ()
         settled, waiting = _decide_group(group, looks, open_reviews, left, right)
         decisions += settled
         kept += waiting
@@ -184,7 +185,19 @@ def _decide_fields(group: Group, looks: Sequence[Look], left: Snapshot, right: S
                 else _decide_field(group, look, left, right)
                 for look in looks
             ]
-    return [_decide_field(group, look, left, right) for look in looks]
+    decisions = [_decide_field(group, look, left, right) for look in looks]
+    return _kept_whole(group, looks, decisions) if group.unit else decisions
+
+
+def _kept_whole(group: Group, looks: Sequence[Look], decisions: list[Decision]) -> list[Decision]:
+    """The decisions on a unit, unless two records that meet would be mixed in it: a person says then."""
+    met = any(decision.row is Row.FIRST_CONTACT for decision in decisions)
+    if not met or {(side,) for side in WRITE_ORDER} - {decision.writes for decision in decisions}:
+        return decisions
+    return [
+        _leave(group, look, Row.FIRST_CONTACT, "first_contact") if decision.writes else decision
+        for look, decision in zip(looks, decisions, strict=True)
+    ]
 
 
 def _may_be_contested(look: Look) -> bool:
@@ -277,17 +290,30 @@ def _write(group: Group, look: Look, row: Row, targets: tuple[Side, ...], value:
 def _ask(
     group: Group, strategy: ConflictStrategy, looks: Sequence[Look], left: Snapshot, right: Snapshot
 ) -> Settled | Defer:
-    """The strategy's answer; one that leaves out fields, or answers for others, is for a person."""
+    """The strategy's answer; a wrong one, or a failure of a function of the user's, is for a person.
+
+    So one record that a strategy can't deal with stops neither its other groups nor anybody else.
+    """
     conflict = Conflict(
         group=group.name,
         fields={look.field.name: look.contested() for look in looks},
         left_modified_at=None if left.modified_by_us else left.modified_at,
         right_modified_at=None if right.modified_by_us else right.modified_at,
     )
-    answer = strategy(conflict)
-    if isinstance(answer, Defer) or set(answer) == set(conflict.fields):
-        return answer
-    return Defer("strategy_answer")
+    try:
+        answer = strategy(conflict)
+    except Exception as error:  # it is not ours: whatever it raises is told by its name
+        return Defer(f"strategy_failed:{type(error).__name__}")
+    return answer if isinstance(answer, Defer) or _answers(conflict, answer) else Defer("strategy_answer")
+
+
+def _answers(conflict: Conflict, answer: object) -> bool:
+    """Whether this is a value for every field of the conflict, and for no other."""
+    return (
+        isinstance(answer, Mapping)
+        and answer.keys() == conflict.fields.keys()
+        and all(value is None or isinstance(value, str | int | float | tuple) for value in answer.values())
+    )
 
 
 _DEFERRED = (Row.BOTH_CHANGED, Row.FIRST_CONTACT)
@@ -343,13 +369,16 @@ def _one_is_gone(policy: Policy, base: Mapping[str, Agreement], left: Snapshot, 
         return Plan(ends=True)
     lost, kept = (Side.LEFT, Side.RIGHT) if left.gone else (Side.RIGHT, Side.LEFT)
     survivor = right if left.gone else left
-    edited = not base or any(
-        field.name in base and not same(field, survivor.fields.get(field.name, ABSENT), base[field.name].on(kept))
-        for field in policy.fields
-        if survivor.fields.get(field.name, ABSENT) is not ABSENT
-    )
-    if edited:
+    if not base or survivor.unreadable or any(_is_news(field, survivor, base, kept) for field in policy.fields):
         return Plan(reviews=(Review(ReviewKind.GONE, f"deleted_{lost.value}_edited_{kept.value}"),))
     if policy.on_delete in (OnDelete.PROPAGATE, OnDelete.ARCHIVE):
         return Plan(writes=(Write(kept, Verb.DELETE, expect=survivor.version),), ends=True)
     return Plan(reviews=(Review(ReviewKind.GONE, f"deleted_{lost.value}"),))
+
+
+def _is_news(field: Field, survivor: Snapshot, base: Mapping[str, Agreement], side: Side) -> bool:
+    """Whether the survivor of a deletion holds something that the other side never had."""
+    value = survivor.fields.get(field.name, ABSENT)
+    if value is ABSENT:
+        return False
+    return not same(field, value, base[field.name].on(side) if field.name in base else None)

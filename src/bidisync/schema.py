@@ -8,19 +8,33 @@ Everything is checked when a ``Policy`` is made, not at the hundredth record.
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured
-from bidisync.model import Key, Side, Value
+from bidisync.model import ABSENT, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
 
 
 def exact(value: Value) -> Value:
     """The key of a field whose every spelling counts."""
     return value
+
+
+def alike(key: Key, one: Seen, other: Seen) -> bool:
+    """Whether two spellings of a field mean the same.
+
+    What was not delivered is like nothing else. A spelling whose key is ``None`` is a spelling
+    of the empty field; the key is asked about values alone.
+    """
+    if one is other or one == other:
+        return True
+    if key is exact or one is ABSENT or other is ABSENT:
+        return False
+    return (None if one is None else key(one)) == (None if other is None else key(other))
 
 
 class Drift(enum.Enum):
@@ -132,14 +146,29 @@ def _as_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
+def _check_strategy(what: str, strategy: object) -> None:
+    """``Misconfigured`` for what can't answer when it is given a conflict and nothing else."""
+    if not callable(strategy):
+        raise Misconfigured(f"{what} can't be called")
+    if isinstance(strategy, type):
+        raise Misconfigured(f"{what} is the class {strategy.__name__}: give one made of it")
+    if inspect.iscoroutinefunction(strategy) or inspect.iscoroutinefunction(type(strategy).__call__):
+        raise Misconfigured(f"{what} is asynchronous: it decides from what it is given, at once")
+    try:
+        inspect.signature(strategy).bind("the conflict")
+    except TypeError as error:
+        raise Misconfigured(f"{what} can't be called with the conflict alone") from error
+    except ValueError:  # some built-in functions don't tell what they take
+        return
+
+
 def _check_group(group: Group, members: Sequence[Field]) -> None:
     """``Misconfigured`` where the group can't work as it is declared."""
-    for what, strategy in (("strategy", group.strategy), ("initial policy", group.initial)):
-        if not callable(strategy):
-            raise Misconfigured(f"the {what} of the group {group.name!r} can't be called")
+    _check_strategy(f"the strategy of the group {group.name!r}", group.strategy)
+    _check_strategy(f"the initial policy of the group {group.name!r}", group.initial)
     for field in members:
-        if field.strategy is not None and not callable(field.strategy):
-            raise Misconfigured(f"the strategy of the field {field.name!r} can't be called")
+        if field.strategy is not None:
+            _check_strategy(f"the strategy of the field {field.name!r}", field.strategy)
         if not callable(field.key):
             raise Misconfigured(f"the key of the field {field.name!r} can't be called")
         if group.unit and (field.strategy is not None or field.owner is not None):
@@ -184,3 +213,7 @@ class Policy:
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)
+
+    def key_of(self, name: str) -> Key:
+        """The key of the field of that name; ``exact`` where the policy does not have it."""
+        return next((field.key for field in self.fields if field.name == name), exact)

@@ -71,6 +71,7 @@ class AdvowareReplica:
             finds_created=True,
             row_is_complete=True,
             row_can_be_written=False,
+            clock=self.profile.clock,
         )
 
     @property

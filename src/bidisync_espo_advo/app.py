@@ -40,7 +40,7 @@ from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
-from bidisync_espo_advo.profile import AdvowareProfile, load_espo_profile, load_profile
+from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Wire
 
@@ -94,13 +94,13 @@ class Remotes:
                 tuple(field.espocrm for field in PARTY),
                 settings.sync.archive_field if settings.sync.delete == "archive" else "",
                 tells_writers,
-                load_espo_profile(settings.espocrm.profile),
+                load_profile(settings.espocrm.profile, EspoProfile),
             ),
             AdvowareReplica(
                 settings.advoware,
                 sign_in,
                 clock,
-                load_profile(settings.advoware.profile),
+                load_profile(settings.advoware.profile, AdvowareProfile),
                 tuple(field.advoware for field in PARTY),
             ),
             wires,

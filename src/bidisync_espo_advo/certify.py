@@ -145,7 +145,11 @@ class Measurement:
         before = await self.replica.get(id)
         await self.clock.sleep(PAUSE_S)
         now = await self._write(before, {SCRATCH: "Probe G"})
-        self._found(changed_at=self._stamp(before.fields.get(CHANGED), now.fields.get(CHANGED)))
+        stamp = self._stamp(before.fields.get(CHANGED), now.fields.get(CHANGED))
+        self._found(changed_at=stamp)
+        if stamp in ("local", "utc", "offset"):
+            at = local_seconds(str(now.fields[CHANGED]), "UTC" if stamp == "utc" else self.zone).at
+            self._found(clock_off_s=round(at - self.clock.now(), 1))
 
     def _stamp(self, before: Seen, now: Seen) -> Stamp:
         if not isinstance(now, str) or now.startswith("0001-"):

@@ -72,9 +72,16 @@ async def _espocrm(replica: EspoReplica, record: str | None, chance: SystemChanc
             f"espocrm does not deliver the field {SCRATCH}, on which is measured: check the user's role"
         )
     try:
-        return record, await _versions(replica, before)
+        return record, attrs.evolve(await _versions(replica, before), clock_off_s=await _clock_off(replica, record))
     finally:
         await replica.update(attrs.evolve(await replica.get(record), version=None), {SCRATCH: held})
+
+
+async def _clock_off(replica: EspoReplica, record: str) -> float | None:
+    """By how much the stamp of a write differs from our clock."""
+    await replica.update(attrs.evolve(await replica.get(record), version=None), {"zusatz": "Probe C"})
+    stamp = (await replica.get(record)).modified_at
+    return None if stamp is None else round(stamp - replica.clock.now(), 1)
 
 
 async def _versions(replica: EspoReplica, before: Snapshot) -> EspoProfile:

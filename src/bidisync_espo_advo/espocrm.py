@@ -51,8 +51,9 @@ class EspoReplica:
 
     ``attributes`` are those that matter to the caller: what a create's reply lacks of them
     is empty. Conditional writes are used where the server delivers version numbers. With an
-    ``archive_field`` records are archived instead of deleted: it becomes false. With
-    ``tells_writers`` a record says whether this very user wrote it last.
+    ``archive_field`` records are archived instead of deleted: it becomes false. Who we are is
+    known once ``who_am_i`` was asked or something was written, with ``tells_writers`` from the
+    first read on; before that anybody may be us.
     """
 
     config: EspoConfig
@@ -81,6 +82,7 @@ class EspoReplica:
             changed_since=True,
             row_is_complete=True,
             row_can_be_written=True,
+            clock=self.profile.clock,
         )
 
     @property
@@ -150,6 +152,8 @@ class EspoReplica:
         if response.status == 404 and errors.says_absent(response):
             raise Stale("the record was deleted in espocrm since it was read")
         record = self._record(response, "PUT")
+        if isinstance(record.get("modifiedById"), str):
+            self._user_id = str(record["modifiedById"])
         proven = all(record.get(name) == _kept(value) for name, value in attributes.items())
         return self._snapshot(record) if proven else None
 
@@ -306,7 +310,7 @@ class EspoReplica:
             fields,
             version=str(version) if isinstance(version, int) else None,
             modified_at=_seconds(modified),
-            modified_by_us=self._user_id is not None and record.get("modifiedById") == self._user_id,
+            modified_by_us=self._user_id is None or record.get("modifiedById") == self._user_id,
             notes=status.from_attributes(record),
             seen_at=self.clock.now(),
         )

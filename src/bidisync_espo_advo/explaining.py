@@ -22,22 +22,32 @@ class Mask:
 
     shows: bool = False
 
-    def of(self, decision: Decision) -> tuple[str, str, str, str]:
-        """Base, left, right and result of a decision."""
+    def of(self, decision: Decision) -> tuple[Seen, ...]:
+        """Base, left, right and result of a decision; what is empty or was not delivered stays so."""
         versions = decision.versions
         letters: dict[object, str] = {}
-        return tuple(  # type: ignore[return-value]
-            self._one(value, letters) for value in (versions.base, versions.left, versions.right, decision.result)
+        return tuple(
+            value if self.shows or value is None or value is ABSENT else _letter(value, letters)
+            for value in (versions.base, versions.left, versions.right, decision.result)
         )
 
-    def _one(self, value: Seen, letters: dict[object, str]) -> str:
-        if value is ABSENT:
-            return "–"
-        if value is None:
-            return "(empty)"
-        if self.shows:
-            return str(value)
-        return f"‹{letters.setdefault(repr(value), chr(ord('A') + len(letters)))}›"
+
+def _letter(value: Seen, letters: dict[object, str]) -> str:
+    return f"‹{letters.setdefault(repr(value), chr(ord('A') + len(letters)))}›"
+
+
+def _printed(value: Seen) -> str:
+    """A value in a cell: on one line, and without anything that a terminal would obey."""
+    if value is ABSENT:
+        return "–"
+    if value is None:
+        return "(empty)"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+
+
+def _told(value: Seen) -> object:
+    """A value for a program: ``null`` is empty, and what was not delivered is no value at all."""
+    return {"absent": True} if value is ABSENT else value
 
 
 def why(decision: Decision) -> str:
@@ -51,12 +61,12 @@ def why(decision: Decision) -> str:
 def line(decision: Decision, mask: Mask) -> tuple[str, ...]:
     """One field as a line of a table: see ``HEAD``."""
     written = " and ".join(NAMES[side] for side in decision.writes)
-    return (decision.field, decision.row.value, *mask.of(decision), written or "–", why(decision))
+    return (decision.field, decision.row.value, *map(_printed, mask.of(decision)), written or "–", why(decision))
 
 
 def document(decision: Decision, mask: Mask) -> dict[str, object]:
     """One field for a program."""
-    base, left, right, result = mask.of(decision)
+    base, left, right, result = map(_told, mask.of(decision))
     return {
         "field": decision.field,
         "group": decision.group,

@@ -13,7 +13,7 @@ import attrs
 import cattrs
 
 from bidisync.errors import Misconfigured
-from bidisync.model import Conditional
+from bidisync.model import ClockTrust, Conditional
 
 FORMAT = 1
 Moves = Literal["every_write", "real_change", "never", "unknown"]
@@ -40,6 +40,7 @@ class AdvowareProfile:
     create_reply_has_version: bool = False
     numbers_rise: bool = False
     list_lag_s: float | None = None
+    clock_off_s: float | None = None  # by how much the stamp of a write differed from our clock
     ignored: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -49,6 +50,12 @@ class AdvowareProfile:
     def version_proves_rest(self) -> bool:
         """Whether an equal rowId proves that nothing changed."""
         return self.version_moves in ("every_write", "real_change") and not self.version_returns
+
+    @property
+    def clock(self) -> ClockTrust:
+        """Whether ``geaendertAm`` may decide which edit is newer."""
+        readable = self.changed_at in ("local", "utc", "offset")
+        return _trust(self.clock_off_s) if readable else ClockTrust.UNTRUSTED
 
     def guarantees(self) -> list[tuple[str, str]]:
         """What follows, for people: a guarantee and how far it holds."""
@@ -72,10 +79,7 @@ class AdvowareProfile:
                 "holds, bounded by how long a new party is missing from the list"
                 + ("" if self.list_lag_s is None else f" ({self.list_lag_s:.1f} s were measured)"),
             ),
-            (
-                "the newest edit wins",
-                "geaendertAm can be read" if self.changed_at in ("local", "utc", "offset") else "a person decides",
-            ),
+            ("the newest edit wins", _newest(self.clock)),
         ]
         for what, names in (
             ("takes no change of", self.ignored),
@@ -96,6 +100,12 @@ class EspoProfile:
     has_versions: bool = False
     refuses_outdated: bool = False
     moves_on_noop: bool = False
+    clock_off_s: float | None = None  # by how much the stamp of a write differed from our clock
+
+    @property
+    def clock(self) -> ClockTrust:
+        """Whether ``modifiedAt`` may decide which edit is newer."""
+        return _trust(self.clock_off_s)
 
     def guarantees(self) -> list[tuple[str, str]]:
         """What follows, for people."""
@@ -103,33 +113,40 @@ class EspoProfile:
             lost = "nearly: an outdated record is refused, two writes at the same moment may both pass"
         else:
             lost = "bounded: switch on optimistic concurrency control of the entity type"
-        return [("no lost edit in EspoCRM", f"{lost}; only the fields that changed are written")]
+        return [
+            ("no lost edit in EspoCRM", f"{lost}; only the fields that changed are written"),
+            ("the newest edit wins", _newest(self.clock)),
+        ]
 
 
-P = TypeVar("P", AdvowareProfile, EspoProfile)
+CLOCK_S = 2.0
+"""How far a clock may be off to be trusted: two of them, and whole seconds, stay within ``Newest``'s skew."""
 
 
-def load_profile(path: str) -> AdvowareProfile:
+def _trust(off_s: float | None) -> ClockTrust:
+    return ClockTrust.TRUSTED if off_s is not None and abs(off_s) <= CLOCK_S else ClockTrust.UNTRUSTED
+
+
+def _newest(clock: ClockTrust) -> str:
+    return "holds where the other clock is right too" if clock is ClockTrust.TRUSTED else "not relied on: a person says"
+
+
+_Profile = TypeVar("_Profile", AdvowareProfile, EspoProfile)
+
+
+def load_profile(path: str, type_: type[_Profile]) -> _Profile:
     """The profile in this file; the weakest for no file. ``Misconfigured`` for one that can't be read."""
-    return _loaded(path, AdvowareProfile, "advoware")
-
-
-def load_espo_profile(path: str) -> EspoProfile:
-    """Likewise for EspoCRM."""
-    return _loaded(path, EspoProfile, "espocrm")
-
-
-def _loaded(path: str, kind: type[P], system: str) -> P:
     if not path:
-        return kind()
+        return type_()
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise ValueError(path)
-        profile = _converter.structure(document, kind)
+        profile = _converter.structure(document, type_)
     except OSError as error:
         raise Misconfigured(f"the profile {path} can't be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
+        system = "espocrm" if type_ is EspoProfile else "advoware"
         raise Misconfigured(f"{path} is no profile: let 'espo-advo certify {system}' write it again") from error
     if profile.format != FORMAT:
         raise Misconfigured(f"the profile {path} was written by another version: certify again")

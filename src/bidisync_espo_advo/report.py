@@ -36,7 +36,7 @@ class Report:
         table.add_column()
         for name, text in rows:
             table.add_row(name, text)
-        Console().print(table)
+        _console().print(table)
 
     def document(self, document: Mapping[str, object]) -> None:
         """The one JSON document."""
@@ -55,7 +55,7 @@ class Report:
             table.add_column(name)
         for cells in rows:
             table.add_row(*cells)
-        Console().print(table if rows else title)
+        _console().print(table if rows else title)
 
     def note(self, line: str) -> None:
         """Something worth knowing beside the result; on stderr."""
@@ -75,3 +75,8 @@ class Report:
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console() -> Console:
+    """A terminal to which everything is text: what stands in a record is no instruction to it."""
+    return Console(markup=False, emoji=False, highlight=False)

@@ -337,6 +337,8 @@ def _check(settings: Settings) -> None:
         for key, named in table.strategies.items():
             if named not in typing.get_args(StrategyName):
                 raise Misconfigured(f"groups.{group}.{key} must be one of {', '.join(typing.get_args(StrategyName))}")
+        if table.drift != "revert" and not table.owner:
+            raise Misconfigured(f"groups.{group}.drift needs groups.{group}.owner: nobody drifts from nobody")
         if table.on_merge_conflict == "merge":
             raise Misconfigured(f"groups.{group}.on_merge_conflict can't be merge: name who wins where nothing merges")
     if settings.sync.delete == "archive" and not settings.sync.archive_field:

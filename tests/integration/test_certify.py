@@ -11,7 +11,7 @@ import pytest
 from bidisync import LinkState
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Misconfigured
-from bidisync.model import Conditional
+from bidisync.model import ClockTrust, Conditional
 from bidisync_espo_advo import open_sync
 from bidisync_espo_advo.app import Remotes
 from bidisync_espo_advo.certify import Measurement
@@ -74,6 +74,10 @@ async def test_each_setting_is_found_without_reading_it(switches, found):
         assert {name: told[name] for name in found} == found
         assert profile.list_lag_s is not None
         assert profile.guarantees()
+        if profile.changed_at in ("local", "utc", "offset"):
+            assert profile.clock is ClockTrust.TRUSTED, "both run on this machine's clock"
+        else:
+            assert profile.clock is ClockTrust.UNTRUSTED
 
 
 async def test_a_named_party_is_as_before_afterwards_and_nobody_is_made():
@@ -106,6 +110,8 @@ async def test_the_command_writes_a_profile_and_says_what_follows(tmp_path):
         assert as_json.status == 2, "the call names nobody"
         crm = await run("certify", "espocrm", "--yes", "--json", cwd=tmp_path)
         assert crm.json["profile"]["has_versions"] is False
+        assert abs(float(crm.json["profile"]["clock_off_s"])) <= 2.0
+        assert crm.json["guarantees"]["the newest edit wins"] == "holds where the other clock is right too"
         assert not profile.exists()
 
 
@@ -128,13 +134,15 @@ async def test_the_sync_relies_on_what_was_certified(tmp_path):
 
 
 def test_a_profile_that_cannot_be_used_is_said_at_once(tmp_path):
-    assert load_profile("") == AdvowareProfile()
+    assert load_profile("", AdvowareProfile) == AdvowareProfile()
     file = tmp_path / "p.json"
     for text in ("nonsense", "{}x", '{"format": 99}', '{"strange": 1}', "[]"):
         file.write_text(text)
         with pytest.raises(Misconfigured, match="profile"):
-            load_profile(str(file))
+            load_profile(str(file), AdvowareProfile)
     with pytest.raises(Misconfigured, match="can't be read"):
-        load_profile(str(tmp_path / "missing.json"))
+        load_profile(str(tmp_path / "missing.json"), AdvowareProfile)
     save_profile(file, AdvowareProfile(ignored=("a",), conditional_write=Conditional.CHECKED))
-    assert load_profile(str(file)) == AdvowareProfile(ignored=("a",), conditional_write=Conditional.CHECKED)
+    assert load_profile(str(file), AdvowareProfile) == AdvowareProfile(
+        ignored=("a",), conditional_write=Conditional.CHECKED
+    )

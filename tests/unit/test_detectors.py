@@ -6,9 +6,9 @@ import attrs
 import pytest
 from pairs import Pair, fold
 
-from bidisync import ABSENT, Field, Group, Policy, Ref, Side, Snapshot
+from bidisync import ABSENT, ClockTrust, Field, Group, Policy, Ref, Side, Snapshot
 from bidisync.clock import local_seconds, repeated_hour
-from bidisync.detectors import ByContent, ByTimestamp, by_version, first_that_knows, outdated
+from bidisync.detectors import ByContent, ByTimestamp, by_version, dated, first_that_knows, outdated
 from bidisync.state import Shadow
 
 POLICY = Policy([Field("name", "g", key=fold), Field("x", "g")], [Group("g")])
@@ -170,3 +170,24 @@ def test_a_poor_read_is_not_taken_for_what_our_write_replaced():
     written = Shadow.of(attrs.evolve(plain, fields={"x": 2})).replacing(plain, ["x"], until=3000.0)
     assert outdated(written, plain, 2000.0)
     assert not outdated(written, attrs.evolve(plain, fields={}), 2000.0)
+
+
+def test_a_key_is_asked_about_values_alone():
+    stripped = ByContent({"x": lambda value: value.strip() or None})  # type: ignore[union-attr]
+    empty = attrs.evolve(SEEN, fields={"x": None})
+    assert moved(stripped, empty, attrs.evolve(SEEN, fields={"x": "a"})) == ["x"]
+    assert moved(stripped, attrs.evolve(SEEN, fields={"x": "a"}), empty) == ["x"]
+    assert moved(stripped, empty, attrs.evolve(SEEN, fields={"x": " "})) == [], "blank is empty"
+
+
+def test_a_time_is_told_only_where_the_clock_is_trusted_and_somebody_else_wrote_last():
+    trusted, other = ClockTrust.TRUSTED, Shadow.of(attrs.evolve(SEEN, modified_at=900.0))
+    assert dated(SEEN, None, trusted) is SEEN
+    assert dated(SEEN, Shadow.of(SEEN), trusted) is SEEN
+    assert dated(SEEN, None, ClockTrust.UNTRUSTED).modified_at is None
+    assert dated(attrs.evolve(SEEN, modified_by_us=True), None, trusted).modified_at is None
+    written = Shadow.of(SEEN).replacing(SEEN, ["x"], until=0.0)
+    assert dated(SEEN, written, trusted).modified_at is None, "the stamp of our own write"
+    assert dated(SEEN, other.replacing(SEEN, ["x"], until=0.0), trusted) is SEEN, "somebody edited since"
+    unknown = attrs.evolve(SEEN, modified_at=None)
+    assert dated(unknown, None, ClockTrust.UNTRUSTED) is unknown

@@ -32,6 +32,7 @@ from bidisync.errors import Contended, Rejected, Unavailable, Unconfirmed
 from bidisync.fence import intent_for, may_write
 from bidisync.locks.none import FreeLease, NoLocks
 from bidisync.model import Verb
+from bidisync.proof import moved
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
 
@@ -259,6 +260,12 @@ async def test_a_record_that_moves_between_read_and_write_is_looked_at_again():
     pair.left.before = between
     await pair.sweep()
     assert pair.right.values("r1")["y"] == pair.left.values("l1")["y"] == "in between"
+
+
+async def test_a_field_that_no_policy_knows_may_move_while_we_write():
+    parts = (await Pair().engine()).parts
+    assert moved(parts, {"name": "Ada", "extra": "1"}, {"name": " ADA", "extra": "2"}, ignore=())
+    assert not moved(parts, {"name": "Ada", "extra": "1"}, {"name": " ADA", "extra": "1"}, ignore=())
 
 
 async def test_a_refused_field_blocks_its_group_and_the_others_go_on():

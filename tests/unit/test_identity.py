@@ -6,6 +6,7 @@ import pytest
 from pairs import Pair
 
 from bidisync import ABSENT, Defer, Identity, Ref, Side
+from bidisync.errors import Misconfigured
 from bidisync.identity import COUNTERPART, contradicts, plain, shares_strong
 from bidisync.state import Known
 
@@ -121,3 +122,24 @@ def test_keys_take_any_text_and_tell_parts_apart():
     assert WHO.keys({"name": "A\ud800", "born": "1"}, SECRET)
     one = WHO.keys({"name": "A\x1fB", "born": "C"}, SECRET)["strong:name+born"]
     assert len(one) == 64
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"strong": ("name", "born")}, "each strong key is a tuple"),
+        ({"strong": "name"}, "each strong key"),
+        ({"strong": ((),)}, "each strong key"),
+        ({"weak": ("name",)}, "each weak key"),
+        ({"weak": (["name"],)}, "each weak key"),
+        ({"scored": {"city": 0.0}}, "weights and hint_at of scored fields"),
+        ({"scored": {"city": 1.0}, "hint_at": 0.0}, "weights and hint_at"),
+    ],
+)
+def test_an_identity_that_can_never_match_or_always_does_is_refused_when_it_is_made(wrong, message):
+    with pytest.raises(Misconfigured, match=message):
+        Identity(**wrong)
+
+
+def test_weights_may_be_small():
+    assert Identity(scored={"city": 0.5}, hint_at=0.5).hint_at == 0.5

@@ -11,6 +11,7 @@ from bidisync import (
     Defer,
     Field,
     Group,
+    Newest,
     OnDelete,
     Plan,
     Policy,
@@ -25,8 +26,9 @@ from bidisync import (
     reconcile,
 )
 from bidisync.errors import Misconfigured
+from bidisync.mapping import same_text
 from bidisync.model import Conflict, Resolution, Review, ReviewKind, Seen, Verb, Write
-from bidisync.schema import Drift, Owner, describe, exact, one_way
+from bidisync.schema import Drift, Owner, alike, describe, exact, one_way
 from bidisync.state import Agreement
 from bidisync.table import ROW_OF, RULES, as_markdown
 from bidisync.testing.cases import folded
@@ -121,11 +123,27 @@ def test_row_5_and_7_a_strategy_that_defers_opens_a_conflict_with_its_reason():
     assert decided(ABSENT, "x", "y", initial=prefer_right).write_to(Side.LEFT) is not None
 
 
-@pytest.mark.parametrize("answer", [{}, {"f": "x", "z": "y"}, {"z": "x"}])
+@pytest.mark.parametrize(
+    "answer", [{}, {"f": "x", "z": "y"}, {"z": "x"}, {"f": ABSENT}, {"f": ["x"]}, {"f": {"x": 1}}, None, "x", ["f"], 7]
+)
 def test_a_strategy_that_answers_for_the_wrong_fields_is_not_followed(answer):
     plan = decided("b", "x", "y", strategy=lambda conflict: answer)
     assert plan.writes == ()
     assert [review.reason for review in plan.reviews] == ["strategy_answer"]
+
+
+def test_a_strategy_that_fails_leaves_its_group_to_a_person_and_stops_nobody_else():
+    def fails(conflict: Conflict) -> Resolution:
+        raise KeyError("Geheimnis")
+
+    rules = Policy([Field("f", "g"), Field("o", "h")], [Group("g", strategy=fails), Group("h")])
+    base = {"f": Agreement("b", "b"), "o": Agreement("b", "b")}
+    plan = reconcile(rules, base, Snapshot("1", {"f": "x", "o": "z"}), Snapshot("2", {"f": "y", "o": "b"}))
+    assert [(review.kind, review.reason) for review in plan.reviews] == [
+        (ReviewKind.CONFLICT, "strategy_failed:KeyError")
+    ]
+    assert [write.fields for write in plan.writes] == [{"o": "z"}]
+    assert "Geheimnis" not in repr(plan)
 
 
 def test_a_strategy_is_told_the_times_only_where_somebody_else_wrote():
@@ -333,8 +351,16 @@ def test_a_field_that_was_not_delivered_is_no_edit_of_a_deleted_record():
     poor = Snapshot("2", {"f": "b", "o": ABSENT}, version="rv")
     plan = reconcile(deletion(OnDelete.PROPAGATE), {**AGREED, "o": Agreement("b", "b")}, GONE, poor)
     assert plan.ends
-    new = Snapshot("2", {"f": "b", "o": "new"}, version="rv")
-    assert reconcile(deletion(OnDelete.PROPAGATE), AGREED, GONE, new).ends, "a field that was never agreed on"
+    empty = Snapshot("2", {"f": "b", "o": None}, version="rv")
+    assert reconcile(deletion(OnDelete.PROPAGATE), AGREED, GONE, empty).ends, "empty, and never agreed on"
+
+
+def test_what_the_deleted_side_never_had_is_not_deleted_with_it():
+    unread = Snapshot("2", {"f": ABSENT, "o": ABSENT}, unreadable=frozenset({"f"}))
+    never_agreed = Snapshot("2", {"f": "b", "o": "new"}, version="rv")
+    for survivor in (unread, never_agreed):
+        plan = reconcile(deletion(OnDelete.PROPAGATE), AGREED, GONE, survivor)
+        assert plan == Plan(reviews=(Review(ReviewKind.GONE, "deleted_left_edited_right"),))
 
 
 def test_every_combination_of_answers_has_exactly_one_row():
@@ -349,6 +375,15 @@ def test_the_table_in_the_docs_is_the_one_that_the_code_decides_by():
     assert as_markdown() in page, "python3 dev table"
 
 
+async def in_a_while(conflict: Conflict) -> Resolution:
+    return Defer()
+
+
+class Waits:
+    async def __call__(self, conflict: Conflict) -> Resolution:
+        return Defer()
+
+
 @pytest.mark.parametrize(
     ("fields", "groups", "message"),
     [
@@ -358,6 +393,15 @@ def test_the_table_in_the_docs_is_the_one_that_the_code_decides_by():
         ([Field("a", "g")], [Group("g", strategy="left")], "strategy of the group 'g' can't be called"),
         ([Field("a", "g")], [Group("g", initial="left")], "initial policy of the group 'g' can't be called"),
         ([Field("a", "g", strategy="left")], [Group("g")], "strategy of the field 'a' can't be called"),
+        ([Field("a", "g")], [Group("g", strategy=Newest)], "strategy of the group 'g' is the class Newest"),
+        ([Field("a", "g")], [Group("g", strategy=in_a_while)], "strategy of the group 'g' is asynchronous"),
+        ([Field("a", "g")], [Group("g", initial=Waits())], "initial policy of the group 'g' is asynchronous"),
+        (
+            [Field("a", "g", strategy=lambda: Defer())],
+            [Group("g")],
+            "the field 'a' can't be called with the conflict alone",
+        ),
+        ([Field("a", "g", strategy=lambda one, two: {})], [Group("g")], "can't be called with the conflict alone"),
         ([Field("a", "g", key="exact")], [Group("g")], "key of the field 'a' can't be called"),
         ([Field("a", "g", strategy=ask)], [Group("g", unit=True)], "'a' moves with its group 'g'"),
         ([Field("a", "g", owner=Owner(Side.LEFT))], [Group("g", unit=True)], "'a' moves with its group 'g'"),
@@ -444,3 +488,67 @@ def test_a_unit_of_the_left_owner_is_decided_by_the_left_as_a_whole():
     base = {"a": Agreement("1", "1"), "b": Agreement("1", "1")}
     plan = reconcile(rules, base, Snapshot("1", {"a": "left", "b": "1"}), Snapshot("2", {"a": "1", "b": "right"}))
     assert [(w.side, w.fields) for w in plan.writes] == [(Side.RIGHT, {"a": "left", "b": "1"})]
+
+
+@pytest.mark.parametrize("blank", ["\u200b", " \u00a0", "\r\n"])
+def test_a_spelling_of_nothing_is_an_empty_field_and_never_written(blank):
+    """What a person does not see is no value: it neither fills an empty field nor overwrites one."""
+    rules = policy(Field("f", "g", key=same_text))
+    for left, right in ((blank, None), (None, blank)):
+        assert [d.row for d in decided(ABSENT, left, right, rules).decisions] == [Row.ADOPTED]
+        assert decided(None, left, right, rules).writes == ()
+    assert decided("b", blank, None, rules).agreed == ("f",), "both sides emptied it"
+
+
+def test_only_values_have_a_key():
+    def loud(value: object) -> object:
+        assert value is not None and value is not ABSENT
+        return None if value == "blank" else value
+
+    assert alike(loud, "blank", None) and alike(loud, None, "blank") and alike(loud, None, None)  # type: ignore[arg-type]
+    assert not alike(loud, "x", None) and not alike(loud, ABSENT, "blank") and not alike(loud, None, ABSENT)  # type: ignore[arg-type]
+    assert alike(exact, ABSENT, ABSENT) and not alike(exact, "", None)
+
+
+UNIT = [Field("street", "g", key=folded), Field("city", "g", key=folded), Field("note", "g", key=folded)]
+
+
+def met(left: tuple[Seen, ...], right: tuple[Seen, ...], **group: object) -> Plan:
+    names = [field.name for field in UNIT]
+    return reconcile(
+        policy(*UNIT, unit=True, **group),
+        {},
+        Snapshot("1", dict(zip(names, left, strict=True))),
+        Snapshot("2", dict(zip(names, right, strict=True))),
+    )
+
+
+def test_two_records_that_meet_are_never_mixed_in_a_unit():
+    plan = met(("Allee 1", None, "x"), (None, "Köln", "X"))
+    assert plan.writes == ()
+    fields = {"street": Versions(ABSENT, "Allee 1", None), "city": Versions(ABSENT, None, "Köln")}
+    assert plan.reviews == (Review(ReviewKind.CONFLICT, "first_contact", "g", fields),)
+    assert plan.agreed == ("note",)
+    assert {d.field: d.row for d in plan.decisions}["street"] is Row.FIRST_CONTACT
+
+
+def test_a_unit_that_only_one_of_two_records_fills_is_filled():
+    plan = met(("Allee 1", "Köln", None), ("ALLEE 1", None, None))
+    assert ([w.fields for w in plan.writes], plan.reviews) == ([{"city": "Köln"}], ())
+    plan = met((None, None, None), ("Allee 1", "Köln", None))
+    assert ([w.fields for w in plan.writes], plan.reviews) == ([{"street": "Allee 1", "city": "Köln"}], ())
+    both = met(("a", "b", "c"), ("d", "e", "f"), initial=lambda conflict: dict.fromkeys(conflict.fields, "merged"))
+    assert [w.side for w in both.writes] == [Side.RIGHT, Side.LEFT], "one value for both sides mixes nothing"
+    whole = met(("Allee 1", None, None), (None, "Köln", "x"))
+    assert (whole.writes, [review.reason for review in whole.reviews]) == ((), ["first_contact"])
+
+
+def test_a_respelling_is_no_change_that_could_contest_the_other_sides():
+    def never(conflict: Conflict) -> Resolution:
+        raise AssertionError("nobody contests it")
+
+    rules = policy(strategy=never)
+    assert [d.row for d in decided("b", "B", "x", rules).decisions] == [Row.RIGHT_CHANGED]
+    assert [d.row for d in decided("b", "x", "B", rules).decisions] == [Row.LEFT_CHANGED]
+    assert [d.row for d in decided("b", "B", "b", rules).decisions] == [Row.UNCHANGED]
+    assert decided("b", "B", "b", rules).agreed == ()

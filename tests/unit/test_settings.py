@@ -59,6 +59,7 @@ def test_the_defaults_are_those_of_the_contract():
         ({"state": {"url": "sqlite://x"}}, "state.url"),
         ({"groups": {"adressen": {}}}, "groups.adressen"),
         ({"groups": {"stammdaten": {"strategy": CANARY}}}, "groups.stammdaten.strategy"),
+        ({"groups": {"stammdaten": {"drift": "report"}}}, "groups.stammdaten.owner"),
         ({"groups": {"stammdaten": {"units": True}}}, "groups.stammdaten.units"),
         ({"groups": CANARY}, "[groups]"),
     ],
