@@ -193,6 +193,15 @@ class SqliteStore:
             sql = "INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)"
             await self._run(lambda c: c.execute(sql, (name, value)) and None)
 
+    async def first_mark(self, name: str, value: str) -> str:
+        """Set it unless it is set; what stands there then."""
+
+        def claim(connection: sqlite3.Connection) -> str:
+            connection.execute("INSERT OR IGNORE INTO mark (name, value) VALUES (?, ?)", (name, value))
+            return str(connection.execute("SELECT value FROM mark WHERE name = ?", (name,)).fetchone()[0])
+
+        return await self._run(claim)
+
     async def _links_where(self, condition: str) -> list[Link]:
         rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id", ())
         return [from_rest(document, Link) for (document,) in rows]
