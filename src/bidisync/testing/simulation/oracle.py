@@ -105,10 +105,13 @@ class Oracle:
 
     def _no_duplicates(self) -> None:
         """C3: nobody is doubled by us; links are one-to-one."""
+        people = self.world.people
         for side in Side:
             for who, ids in self._by_person(side).items():
-                by_people = [id for id in self.world.people.made.get((side, who), ()) if id in ids]
-                if len(ids) > max(1, len(by_people)):
+                allowed = max(1, sum(id in ids for id in people.made.get((side, who), ())))
+                if who in people.doubled:  # somebody entered twice may be known twice to the other side too
+                    allowed += len(people.made.get((side.other, who), ()))
+                if len(ids) > allowed:
                     self.world.violated("C3", f"{who} stands {len(ids)} times on the {side.value}")
         owners = Counter(ref for link in self._links if not link.tombstoned for ref in link.refs)
         for ref, number in owners.items():
@@ -121,7 +124,7 @@ class Oracle:
         lefts, rights = self._by_person(Side.LEFT), self._by_person(Side.RIGHT)
         by_ref = {ref: link for link in self._links if not link.tombstoned for ref in link.refs}
         for who in sorted({*lefts, *rights}):
-            if who in people.doubled or any((side, who) in people.deleted for side in Side):
+            if who in people.doubled or any((side, who) in people.gone for side in Side):
                 continue
             ids = (lefts.get(who, []), rights.get(who, []))
             refs = [(side, id) for side, found in zip(Side, ids, strict=True) for id in found]
@@ -156,7 +159,7 @@ class Oracle:
         people = self.world.people
         if self.world.restored:
             return
-        for (side, who), _at in people.deleted.items():
+        for side, who in people.deleted:
             live = self._by_person(side).get(who, [])
             by_us = [id for id in live if id not in people.made.get((side, who), ())]
             if by_us and who not in people.doubled:

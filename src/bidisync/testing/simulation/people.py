@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bidisync.model import ABSENT, Fields, Seen, Side, Value
+from bidisync.model import ABSENT, Fields, Ref, Seen, Side, Value
+from bidisync.testing.simulation.loop import at_once
 
 if TYPE_CHECKING:
     from bidisync.testing.simulation.world import Remote, World
 
 LEAST, MOST = 6, 9
-BUSY_S = 170.0
+BUSY_S = 150.0
 IN_WINDOW = 0.05
 SLOTS, PLACES, FIELDS = 64, 6, 5
 
@@ -67,7 +68,10 @@ class People:
     lineage: Lineage = attrs.Factory(Lineage)
     made: dict[tuple[Side, str], list[str]] = attrs.Factory(dict)
     """Ids of the records that people made, by side and person on record; also deleted ones."""
-    deleted: dict[tuple[Side, str], float] = attrs.Factory(dict)
+    gone: set[tuple[Side, str]] = attrs.Factory(set)
+    """Whose record was deleted on which side."""
+    deleted: set[tuple[Side, str]] = attrs.Factory(set)
+    """Likewise, and the sync knew the record, so it must not come back."""
     kept: set[tuple[str, str, str]] = attrs.Factory(set)
     """Tokens that a person knowingly deleted with their record."""
     doubled: set[str] = attrs.Factory(set)
@@ -313,7 +317,10 @@ class People:
         who, fields = self._named(side, id), remote.records()[id]
         self.kept.update((who, name, token_of(value)) for name, value in fields.items())
         remote.delete(id)
-        self.deleted[side, who] = self.world.loop.time()
+        self.gone.add((side, who))
+        link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
+        if link is not None and (link.intent is not None or link.on(side.other) is not None):
+            self.deleted.add((side, who))
         self.world.tell("people", f"{side.value} {id} ({who}) deleted")
         self.done["delete"] += 1
         self.world.hints.moved(side, id)

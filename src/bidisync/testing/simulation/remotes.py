@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -11,21 +11,9 @@ from bidisync.errors import RateLimited, Stale, Unauthorized, Unavailable, Uncon
 from bidisync.model import Capabilities, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
 from bidisync.state import Intent
 from bidisync.testing.replica import MemoryReplica
+from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
-
-T = TypeVar("T")
-
-
-def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    coroutine.close()
-    raise RuntimeError("this part of a simulated remote waits: only its network may")
-
 
 @attrs.define(eq=False)
 class MemoryRemote:

@@ -153,7 +153,8 @@ def _plan_misfortune(world: World, workers: Workers) -> None:
 async def _rest(world: World, process: Process) -> None:
     """Complete passes until nothing is due; then one more, which must write nothing."""
     async with world.scenario.open(world, process, world.seats(process)) as sweep:
-        for _ in range(RESTS):
+        for number in range(RESTS):
+            before = len(world.applied)
             try:
                 await sweep.run(everything=True, rounds=3)
             except SyncError as error:
@@ -161,7 +162,9 @@ async def _rest(world: World, process: Process) -> None:
             due = [link.attempts.next_at for link in await world.store.inner.unsettled()]
             open_until = [link.intent.not_before for link in await world.store.inner.open_intents() if link.intent]
             if not due and not open_until:
-                break
+                if number and len(world.applied) == before:
+                    break
+                continue
             ahead = max([*due, *open_until]) - world.seats(process).clock.now()
             await asyncio.sleep(max(5.0, ahead + 1.0))
         before = len(world.applied)
