@@ -40,7 +40,7 @@ from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import hold_deletes, party_policy
 from bidisync_espo_advo.profile import AdvowareProfile, load_profile
 from bidisync_espo_advo.settings import Settings
-from bidisync_espo_advo.transport import HttpTransport, Wire
+from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 RETRY_READS_FOR_S = 20.0
 
@@ -55,13 +55,19 @@ class Remotes:
 
     @classmethod
     def of(
-        cls, settings: Settings, clock: Clock, chance: Chance, session: aiohttp.ClientSession | None = None
+        cls,
+        settings: Settings,
+        clock: Clock,
+        chance: Chance,
+        session: aiohttp.ClientSession | None = None,
+        transports: Mapping[str, Transport] | None = None,
     ) -> Remotes:
-        """Clients for these settings; over ``session``'s connections if one is given."""
+        """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system."""
+        given = transports or {}
         wires = {
             name: Wire(
                 name,
-                HttpTransport(config.timeout_s, session),
+                given[name] if name in given else HttpTransport(config.timeout_s, session),
                 clock,
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
@@ -156,13 +162,15 @@ async def open_sync(
     chance: Chance | None = None,
     observers: Iterable[Observer] = (),
     rehearse: bool = False,
+    transports: Mapping[str, Transport] | None = None,
 ) -> AsyncIterator[PartySync]:
     """A sync of parties in the caller's event loop, until the block ends.
 
     Closes what it opened and nothing else: a ``session``, ``store`` or ``locks`` that is
     given stays open. ``strategies``, by field group or by field, settle conflicts in place of
     the configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
-    nor to the state that the settings name.
+    nor to the state that the settings name. ``transports`` carry the requests to
+    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation.
 
     Raises ``Misconfigured`` for settings that can't work.
     """
@@ -170,7 +178,7 @@ async def open_sync(
     clock, chance = clock or SystemClock(), chance or SystemChance()
     policy = party_policy(settings, strategies)
     async with AsyncExitStack() as stack:
-        remotes = Remotes.of(settings, clock, chance, session)
+        remotes = Remotes.of(settings, clock, chance, session, transports)
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))

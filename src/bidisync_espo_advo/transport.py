@@ -192,9 +192,14 @@ class Wire:
                 return await self._once(request)
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
+        ends = self.clock.monotonic() + self.retry_for_s
+
+        def again(error: Exception) -> bool | float:
+            return self.clock.monotonic() < ends and _again(error)
+
         try:
             async for attempt in stamina.retry_context(
-                on=_again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
+                on=again, attempts=8, timeout=None, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
                     response = await self._once(request)
