@@ -18,7 +18,7 @@ from bidisync.testing.simulation.loop import PROCESS, Process, SimLoop, Stuck
 from bidisync.testing.simulation.network import Ask
 from bidisync.testing.simulation.oracle import Oracle, Verdict
 from bidisync.testing.simulation.people import BUSY_S
-from bidisync.testing.simulation.workers import Workers
+from bidisync.testing.simulation.workers import Workers, names_of
 from bidisync.testing.simulation.world import POISONED, Scenario, World
 
 BURNING_S = 200.0
@@ -78,6 +78,8 @@ def simulate(scenario: Scenario, seed: int = 0, orders: Orders = Orders()) -> Ru
             verdict = loop.run_until_complete(_days(world, orders))
         except Stuck as stuck:
             world.violated("C11", str(stuck))
+        except Exception as error:  # whatever ends the last worker is a finding
+            world.violated("C0", f"the last worker ended by {names_of(error)}")
         return _result(world, seed, verdict)
     finally:
         loop.bury()

@@ -90,7 +90,7 @@ class Workers:
             self.world.told(error)
             self.world.loop.later(5.0, self.start, place)
         except BaseException as error:  # noqa: BLE001 - whatever ends a worker is a finding
-            self.world.violated("C0", f"{process.name} ended by {_names(error)}")
+            self.world.violated("C0", f"{process.name} ended by {names_of(error)}")
             self.world.loop.later(5.0, self.start, place)
 
     async def _take_hints(self, sweep: Sweep) -> None:
@@ -113,12 +113,13 @@ class Workers:
             await asyncio.sleep(PERIOD_S)
 
 
-def _names(error: BaseException) -> str:
+def names_of(error: BaseException) -> str:
+    """An error and where it came from; never its message."""
     if isinstance(error, BaseExceptionGroup):
-        return ", ".join(_names(inner) for inner in error.exceptions)
+        return ", ".join(names_of(inner) for inner in error.exceptions)
     frames = []
     trace = error.__traceback__
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
         trace = trace.tb_next
-    return f"{type(error).__name__} at {' > '.join(frames[-4:])}"
+    return f"{type(error).__name__} at {' > '.join(frames[-5:])}"
