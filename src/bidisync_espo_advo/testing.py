@@ -7,6 +7,7 @@ the transport are the simulation's. People work in the simulators' own stores.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -37,8 +38,10 @@ from bidisync_espo_advo.simulators.advoware_signin import SYNC_USER, Account, To
 from bidisync_espo_advo.simulators.advoware_store import AdvowareStore
 from bidisync_espo_advo.simulators.advoware_switches import Switches
 from bidisync_espo_advo.simulators.espocrm_api import EspoApi
+from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
 from bidisync_espo_advo.simulators.espocrm_store import EspoStore
 from bidisync_espo_advo.simulators.espocrm_switches import EspoSwitches
+from bidisync_espo_advo.simulators.espocrm_table import Record
 from bidisync_espo_advo.simulators.espocrm_users import SignIn
 from bidisync_espo_advo.simulators.inprocess import InProcess
 from bidisync_espo_advo.transport import NoAnswer, NotSent, Request, Response
@@ -68,6 +71,7 @@ class CrmDesk:
     store: EspoStore = attrs.field(init=False)
     server: InProcess = attrs.field(init=False)
     _mapper: FieldMapper = attrs.field(init=False, factory=lambda: _reading("espocrm"))
+    _shown: dict[str, tuple[object, Fields]] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
         self.network = self.world.network(Side.LEFT)
@@ -82,9 +86,14 @@ class CrmDesk:
 
     def records(self) -> Mapping[str, Fields]:
         """Every live record in the shared form."""
-        from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
+        return {record.id: self._shown_now(record) for record in self.store.table(BETEILIGTE).all_live()}
 
-        return {record.id: self._mapper.get(record.row) for record in self.store.table(BETEILIGTE).all_live()}
+    def _shown_now(self, record: Record) -> Fields:
+        version = record.row["versionNumber"]
+        known = self._shown.get(record.id)
+        if known is None or version is None or known[0] != version:
+            known = self._shown[record.id] = (version, self._mapper.get(record.row))
+        return known[1]
 
     def create(self, fields: Mapping[str, Value]) -> str:
         """A person makes a record."""
@@ -219,6 +228,8 @@ class SimTransport:
         if not request.writes or "Token" in request.url:
             return self._ask(request)
         world, records = self.desk.world, self.desk.records
+        if request.method == "POST" and self.side is Side.LEFT:
+            world.people.enters_first(self.side, str(json.loads(request.body or b"{}").get("lastName")))
         before = records().get(id, {})
         unseen = self.desk.unseen(id, request, before) if before else ()
         response = self._ask(request)
@@ -376,3 +387,22 @@ class Office:
             yield sync.sweeps
 
 
+
+
+def checked() -> Office:
+    """Both systems refuse outdated writes: no edit may be lost."""
+    logging.getLogger("stamina").disabled = True  # what a retry came to is in the timeline
+    return Office()
+
+
+def unchecked() -> Office:
+    """Advoware as nobody has certified it: what is lost between read and write is counted."""
+    logging.getLogger("stamina").disabled = True
+    return Office(enforced=False)
+
+
+if __name__ == "__main__":
+    from bidisync.testing.simulation.command import exit_with
+    from bidisync_espo_advo import testing
+
+    exit_with({"checked": testing.checked, "unchecked": testing.unchecked})

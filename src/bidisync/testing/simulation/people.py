@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEAST, MOST = 6, 9
 BUSY_S = 150.0
 IN_WINDOW = 0.05
+AT_ONCE = 0.04
 SLOTS, PLACES, FIELDS = 64, 6, 5
 
 
@@ -110,10 +111,16 @@ class People:
     def in_the_window(self, remote: str, id: str) -> None:
         """Somebody may edit a record just before a request of ours arrives there."""
         side = Side(remote)
-        drawn = self.world.draw("window", IN_WINDOW, FIELDS) if id in self.world.remote(side).records() else 0
-        if drawn:
+        drawn = self.world.draw("window", IN_WINDOW, FIELDS)
+        if drawn and id in self.world.remote(side).records():
             self.world.fault("U1", f"{remote} {id}")
             self._edit(side, id, drawn - 1)
+
+    def enters_first(self, side: Side, who: str) -> None:
+        """Somebody enters the person whom a create of ours is about to make."""
+        if self.world.draw("twin", AT_ONCE, 1) and not any(who == self.who(f) for f in self.world.remote(side).records().values()):
+            self.doubled.add(who)
+            self._make(side, {**self.world.scenario.person(who)})
 
     # What they do
 
