@@ -387,8 +387,6 @@ class Office:
             yield sync.sweeps
 
 
-
-
 def checked() -> Office:
     """Both systems refuse outdated writes: no edit may be lost."""
     logging.getLogger("stamina").disabled = True  # what a retry came to is in the timeline

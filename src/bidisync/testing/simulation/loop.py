@@ -72,7 +72,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._time = 0.0
         self._paused: list[Process] = []
         self._hash = hashlib.blake2b(digest_size=12)
-        self.set_task_factory(self._new_task)
+        self.set_task_factory(self._new_task)  # type: ignore[arg-type]
         self.set_exception_handler(lambda loop, context: None)
 
     def _new_task(self, loop: Any, coroutine: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
@@ -113,9 +113,9 @@ class SimLoop(asyncio.BaseEventLoop):
             coroutine = task.get_coro()
             for _ in range(5):
                 try:
-                    coroutine.close()  # type: ignore[union-attr]
+                    coroutine.close()
                     break
-                except BaseException:  # noqa: BLE001, S112 - a dead process may say what it likes
+                except BaseException:  # noqa: S112 - a dead process may say what it likes
                     continue
         self.graveyard.clear()
         self.tasks.clear()
@@ -123,7 +123,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._scheduled.clear()  # type: ignore[attr-defined]
         self.close()
 
-    def run_in_executor(self, *arguments: Any) -> NoReturn:
+    def run_in_executor(self, *arguments: Any) -> NoReturn:  # type: ignore[override]
         """Refused: threads can't be repeated."""
         raise RuntimeError("no threads in a simulation: put them behind a seam")
 

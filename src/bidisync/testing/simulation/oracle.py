@@ -68,7 +68,7 @@ class Oracle:
         world, people = self.world, self.world.people
         roots: set[Key] = set(people.kept)
         for side in Side:
-            for id, fields in world.remote(side).records().items():
+            for fields in world.remote(side).records().values():
                 who = people.who(fields)
                 roots.update((who, name, token_of(value)) for name, value in fields.items())
         for link, line in world.store.journaled:

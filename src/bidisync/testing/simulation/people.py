@@ -118,7 +118,9 @@ class People:
 
     def enters_first(self, side: Side, who: str) -> None:
         """Somebody enters the person whom a create of ours is about to make."""
-        if self.world.draw("twin", AT_ONCE, 1) and not any(who == self.who(f) for f in self.world.remote(side).records().values()):
+        if self.world.draw("twin", AT_ONCE, 1) and not any(
+            who == self.who(f) for f in self.world.remote(side).records().values()
+        ):
             self.doubled.add(who)
             self._make(side, {**self.world.scenario.person(who)})
 
@@ -315,7 +317,9 @@ class People:
         self._last_edit[side, id] = now
         remote.edit(id, name, value)
         self.lineage.edited(who, name, token_of(value), [before], f"{now:.2f} s, {side.value} {id}")
-        self.world.tell("people", f"{side.value} {id} ({who}): {name} {before or 'empty'} → {token_of(value) or 'empty'}")
+        self.world.tell(
+            "people", f"{side.value} {id} ({who}): {name} {before or 'empty'} → {token_of(value) or 'empty'}"
+        )
         self.done["edit"] += 1
         self.world.hints.moved(side, id)
 

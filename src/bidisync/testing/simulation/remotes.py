@@ -15,6 +15,7 @@ from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
 
+
 @attrs.define(eq=False)
 class MemoryRemote:
     """A ``MemoryReplica`` somewhere else: people edit it, workers reach it over the network."""
@@ -124,7 +125,15 @@ class Distant:
             before = dict(self.remote.records().get(seen.id, {}))
             at_once(self.remote.replica.delete(seen))
             self.remote.world.took(
-                Applied(self.remote.side, seen.id, Verb.DELETE, before, {}, self.remote.world.loop.time(), self.remote.world.by)
+                Applied(
+                    self.remote.side,
+                    seen.id,
+                    Verb.DELETE,
+                    before,
+                    {},
+                    self.remote.world.loop.time(),
+                    self.remote.world.by,
+                )
             )
 
         await self._write(Ask("delete", end, writes=True, id=seen.id))

@@ -89,7 +89,7 @@ class Workers:
         except SyncError as error:
             self.world.told(error)
             self.world.loop.later(5.0, self.start, place)
-        except BaseException as error:  # noqa: BLE001 - whatever ends a worker is a finding
+        except BaseException as error:
             self.world.violated("C0", f"{process.name} ended by {names_of(error)}")
             self.world.loop.later(5.0, self.start, place)
 

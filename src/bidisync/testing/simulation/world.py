@@ -73,14 +73,29 @@ class Scenario(Protocol):
     that no edit at all may be lost.
     """
 
-    policy: Policy
-    who: str
-    edited: tuple[str, ...]
-    hinting: tuple[Side, ...]
-    enforced: bool
-    timeout_s: float
-    lease_s: float
-    lag_s: float
+    @property
+    def policy(self) -> Policy: ...
+
+    @property
+    def who(self) -> str: ...
+
+    @property
+    def edited(self) -> tuple[str, ...]: ...
+
+    @property
+    def hinting(self) -> tuple[Side, ...]: ...
+
+    @property
+    def enforced(self) -> bool: ...
+
+    @property
+    def timeout_s(self) -> float: ...
+
+    @property
+    def lease_s(self) -> float: ...
+
+    @property
+    def lag_s(self) -> float: ...
 
     def person(self, who: str) -> Mapping[str, Value]: ...
 
@@ -197,7 +212,9 @@ class World:
             name for name, value in applied.after.items() if name not in applied.before or applied.before[name] != value
         )
         tokens = ", ".join(f"{name} → {applied.after[name]}" for name in moved if name in self.scenario.edited)
-        self.tell("write", f"{applied.by}: {applied.verb.value} {applied.side.value} {applied.id} {tokens or '(notes)'}")
+        self.tell(
+            "write", f"{applied.by}: {applied.verb.value} {applied.side.value} {applied.id} {tokens or '(notes)'}"
+        )
         self.hints.moved(applied.side, applied.id)
 
     @property
