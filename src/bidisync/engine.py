@@ -223,6 +223,7 @@ class Engine:
             if mine.gone:
                 over = Outcome.of(ref, await self._over(link), effects)
                 return self._told(attrs.evolve(over, reason="not_found"))
+            await self.index.learn(ref.side, [mine])
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)
             if there is None:

@@ -26,8 +26,7 @@ class Index:
         """The index of this state; the secret of its hashes is made with it."""
         secret = await parts.store.get_mark(_SECRET)
         if secret is None:
-            await parts.store.set_mark(_SECRET, parts.chance.token())
-            secret = await parts.store.get_mark(_SECRET) or ""
+            secret = await parts.store.first_mark(_SECRET, parts.chance.token())
         return cls(parts, secret.encode())
 
     def keys_of(self, fields: Fields) -> Mapping[str, str]:

@@ -225,6 +225,10 @@ class StateStore(Protocol):
         """Set or remove it."""
         ...
 
+    async def first_mark(self, name: str, value: str) -> str:
+        """Set it unless it is set, in one commit; what stands there then. All callers get the same."""
+        ...
+
     async def close(self) -> None:
         """Give everything back; what was acknowledged stays."""
         ...

@@ -42,7 +42,7 @@ from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
-from bidisync_espo_advo.transport import HttpTransport, Wire
+from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 RETRY_READS_FOR_S = 20.0
 
@@ -63,13 +63,14 @@ class Remotes:
         chance: Chance,
         session: aiohttp.ClientSession | None = None,
         *,
+        transports: Mapping[str, Transport] | None = None,
         tells_writers: bool = False,
     ) -> Remotes:
-        """Clients for these settings; over ``session``'s connections if one is given.
+        """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system.
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
         """
-        named = settings.advoware
+        named, given = settings.advoware, transports or {}
         public = PublicResolver(
             trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
             doors=frozenset({host_of(named.discovery_url)}),
@@ -77,7 +78,9 @@ class Remotes:
         wires = {
             name: Wire(
                 name,
-                HttpTransport(config.timeout_s, session, public if name == "advoware" else None),
+                given[name]
+                if name in given
+                else HttpTransport(config.timeout_s, session, public if name == "advoware" else None),
                 clock,
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
@@ -180,13 +183,15 @@ async def open_sync(
     chance: Chance | None = None,
     observers: Iterable[Observer] = (),
     rehearse: bool = False,
+    transports: Mapping[str, Transport] | None = None,
 ) -> AsyncIterator[PartySync]:
     """A sync of parties in the caller's event loop, until the block ends.
 
     Closes what it opened and nothing else: a ``session``, ``store`` or ``locks`` that is
     given stays open. ``strategies``, by field group or by field, settle conflicts in place of
     the configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
-    nor to the state that the settings name.
+    nor to the state that the settings name. ``transports`` carry the requests to
+    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation.
 
     Raises ``Misconfigured`` for settings that can't work.
     """
@@ -195,7 +200,7 @@ async def open_sync(
     policy = party_policy(settings, strategies)
     async with AsyncExitStack() as stack:
         dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
-        remotes = Remotes.of(settings, clock, chance, session, tells_writers=dated)
+        remotes = Remotes.of(settings, clock, chance, session, transports=transports, tells_writers=dated)
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))

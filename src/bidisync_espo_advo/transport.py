@@ -224,15 +224,14 @@ class Wire:
 
         def again(error: Exception) -> bool | float:
             """Whether, or after how long: never where the system asks for more patience than there is."""
-            if not isinstance(error, _TryAgain):
+            left = until - self.clock.monotonic()
+            if not isinstance(error, _TryAgain) or left <= 0:
                 return False
-            if error.after is None:
-                return True
-            return error.after if self.clock.monotonic() + error.after <= until else False
+            return True if error.after is None else error.after if error.after <= left else False
 
         try:
             async for attempt in stamina.retry_context(
-                on=again, attempts=8, timeout=self.retry_for_s, wait_initial=0.2, wait_max=5.0
+                on=again, attempts=8, timeout=None, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
                     response = await self._once(request, final, systemic)

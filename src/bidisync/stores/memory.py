@@ -122,5 +122,9 @@ class MemoryStore:
         else:
             self._marks[name] = value
 
+    async def first_mark(self, name: str, value: str) -> str:
+        """Set it unless it is set; what stands there then."""
+        return self._marks.setdefault(name, value)
+
     async def close(self) -> None:
         """Nothing is held."""

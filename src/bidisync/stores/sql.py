@@ -208,6 +208,18 @@ class SqlStore:
         sql = "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         await self._run(lambda c: c.execute(sql, (name, sealed)) and None)
 
+    async def first_mark(self, name: str, value: str) -> str:
+        """Set it unless it is set; what stands there then."""
+        sealed = self._seal.seal(stored_text(value))
+
+        def claim(connection: Connection) -> str:
+            connection.execute(
+                "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, sealed)
+            )
+            return str(connection.execute("SELECT value FROM mark WHERE name = ?", (name,)).fetchall()[0][0])
+
+        return plain_text(self._seal.unseal(await self._run(claim)))
+
     async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
         """Keep a hint for each record."""
         if refs:

@@ -211,6 +211,8 @@ async def _marks(store: StateStore) -> None:
     assert await store.get_mark("m") == "2", "a mark keeps its last value"
     await store.set_mark("m", None)
     assert await store.get_mark("m") is None, "a mark can be removed"
+    firsts = await asyncio.gather(*(store.first_mark("m", str(number)) for number in range(5)))
+    assert len(set(firsts)) == 1 and await store.get_mark("m") == firsts[0], "the first to set a mark decides for all"
 
 
 async def _one_wins(store: StateStore) -> None:

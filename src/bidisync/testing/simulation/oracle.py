@@ -1,0 +1,231 @@
+"""What must hold once faults have stopped and the last worker found nothing left to do.
+
+The laws are those of ``design/reliability.md``, C1 to C15, as far as one run can tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import attrs
+
+from bidisync.look import same
+from bidisync.model import ABSENT, Row, Side, Verb
+from bidisync.state import Link
+from bidisync.testing.simulation.people import token_of
+from bidisync.testing.simulation.world import Applied, World
+
+_TOKEN = re.compile(r"\bt\d+\b")
+Key = tuple[str, str, str]
+
+
+@attrs.define
+class Verdict:
+    """What was found beside violations."""
+
+    window_losses: int = 0  # edits written over unseen, where the remote has no conditional write
+    edits: int = 0
+    writes: int = 0  # ours, that carried data
+    states: Counter[str] = attrs.Factory(Counter)
+    settled: int = 0  # conflicts that a strategy settled
+    spurious: int = 0  # of these, where one edit knew the other
+
+
+@attrs.define(eq=False)
+class Oracle:
+    """Judges one world at rest."""
+
+    world: World
+    verdict: Verdict = attrs.Factory(Verdict)
+    _links: list[Link] = attrs.Factory(list)
+
+    async def judge(self) -> Verdict:
+        """Every law; violations are told to the world."""
+        world = self.world
+        self._links = [link async for links in world.store.inner.links() for link in links]
+        self.verdict.edits = world.people.done["edit"]
+        self.verdict.writes = sum(self._has_data(applied) for applied in world.applied)
+        self.verdict.states.update(link.state.value for link in self._links)
+        self._no_lost_update()
+        self._no_duplicates()
+        self._converged()
+        self._no_resurrection()
+        self._nothing_due()
+        self._journaled()
+        self._conflicts()
+        self._no_values_told()
+        self._nothing_deleted()
+        if not world.faulty:
+            self._no_more_writes_than_edits()
+        return self.verdict
+
+    def _key(self, side: Side, id: str, field: str, value: object) -> Key:
+        return (self.world.people.names.get((side, id)) or "", field, token_of(value))  # type: ignore[arg-type]
+
+    def _no_lost_update(self) -> None:
+        """C2."""
+        world, people = self.world, self.world.people
+        roots: set[Key] = set(people.kept)
+        for side in Side:
+            for fields in world.remote(side).records().values():
+                who = people.who(fields)
+                roots.update((who, name, token_of(value)) for name, value in fields.items())
+        for link, line in world.store.journaled:
+            who = self._who(link)
+            roots.update((who, name, token_of(value)) for name, _, value in line.lost)
+        certain = people.lineage.ancestors(roots)
+        window: set[Key] = set()
+        for applied in world.applied:
+            window.update(self._key(applied.side, applied.id, f, applied.before.get(f)) for f in applied.in_window)
+        traced = certain | people.lineage.ancestors(window) if window else certain
+        for key, told in people.lineage.edits.items():
+            if key in certain:
+                continue
+            self.verdict.window_losses += 1
+            if key not in traced or world.scenario.enforced:
+                world.violated("C2", f"the edit {key[2]} of {key[1]} ({key[0]}; {told}) is lost without a trace")
+
+    def _who(self, link: Link) -> str:
+        for side in Side:
+            id = link.on(side)
+            if id is not None and (side, id) in self.world.people.names:
+                return self.world.people.names[side, id]
+        for side in Side:
+            shadow = link.shadow(side)
+            if shadow is not None and self.world.scenario.who in shadow.fields:
+                return self.world.people.who(shadow.fields)
+        return ""
+
+    def _by_person(self, side: Side) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for id, fields in self.world.remote(side).records().items():
+            found.setdefault(self.world.people.who(fields), []).append(id)
+        return found
+
+    def _no_duplicates(self) -> None:
+        """C3: nobody is doubled by us; links are one-to-one."""
+        people = self.world.people
+        for side in Side:
+            for who, ids in self._by_person(side).items():
+                allowed = max(1, sum(id in ids for id in people.made.get((side, who), ())))
+                if who in people.doubled:  # somebody entered twice may be known twice to the other side too
+                    allowed += len(people.made.get((side.other, who), ()))
+                if len(ids) > allowed:
+                    self.world.violated("C3", f"{who} stands {len(ids)} times on the {side.value}")
+        owners = Counter(ref for link in self._links if not link.tombstoned for ref in link.refs)
+        for ref, number in owners.items():
+            if number > 1:
+                self.world.violated("C3", f"{ref} is part of {number} links")
+
+    def _converged(self) -> None:
+        """C1: whoever was neither deleted nor doubled is on both sides, and equal but for what waits."""
+        world, people = self.world, self.world.people
+        lefts, rights = self._by_person(Side.LEFT), self._by_person(Side.RIGHT)
+        by_ref = {ref: link for link in self._links if not link.tombstoned for ref in link.refs}
+        for who in sorted({*lefts, *rights}):
+            if who in people.doubled or any((side, who) in people.gone for side in Side):
+                continue
+            ids = (lefts.get(who, []), rights.get(who, []))
+            refs = [(side, id) for side, found in zip(Side, ids, strict=True) for id in found]
+            links = {link.id: link for ref, link in by_ref.items() if (ref.side, ref.id) in refs}
+            if any(link.state.waits_for_a_person and not link.settled for link in links.values()):
+                continue
+            if len(links) != 1 or any(len(found) != 1 for found in ids):
+                waits = all(link.state.waits_for_a_person for link in links.values())
+                if not (links and waits):
+                    world.violated("C1", f"{who} is on {[len(found) for found in ids]} sides, in {len(links)} links")
+                continue
+            self._equal(who, next(iter(links.values())), ids[0][0], ids[1][0])
+
+    def _equal(self, who: str, link: Link, left: str, right: str) -> None:
+        world = self.world
+        frozen = {review.group for review in link.reviews if review.freezes}
+        named = {name for review in link.reviews for name in review.fields}
+        lefts, rights = world.remote(Side.LEFT).records()[left], world.remote(Side.RIGHT).records()[right]
+        for field in world.scenario.policy.fields:
+            if field.name in named or field.group in frozen or link.attempts.dead:
+                continue
+            one, other = lefts.get(field.name, ABSENT), rights.get(field.name, ABSENT)
+            if ABSENT not in (one, other) and not same(field, one, other):
+                base = link.base.get(field.name)
+                accepted = base is not None and same(field, base.left, one) and same(field, base.right, other)
+                if accepted and (field.create_only or field.read_only):
+                    continue
+                world.violated("C1", f"{who}.{field.name} differs: {token_of(one)!r} and {token_of(other)!r}")
+
+    def _no_resurrection(self) -> None:
+        """C4: who was deleted stays so, unless a person enters them again."""
+        people = self.world.people
+        if self.world.restored:
+            return
+        for side, who in people.deleted:
+            live = self._by_person(side).get(who, [])
+            by_us = [id for id in live if id not in people.made.get((side, who), ())]
+            if by_us and who not in people.doubled:
+                self.world.violated("C4", f"{who} was deleted on the {side.value}, and is there again")
+
+    def _nothing_due(self) -> None:
+        """C11: every link rests or waits for a person."""
+        for link in self._links:
+            if link.due:
+                self.world.violated("C11", f"{link.id} is still due: {link.state.value}, {link.attempts.reason}")
+            elif link.intent is not None and not link.attempts.dead:
+                self.world.violated("C11", f"{link.id} rests with an open intent")
+
+    def _journaled(self) -> None:
+        """C8 and C9: our writes change something, and each stands in the journal with its values."""
+        lines: dict[str, set[tuple[str, str]]] = {}
+        for link, line in self.world.store.journaled:
+            for decision in line.decisions:
+                if decision.writes:
+                    lines.setdefault(self._who(link), set()).add((decision.field, token_of(decision.result)))
+        for applied in self.world.applied:
+            if applied.verb is Verb.DELETE:
+                continue
+            who = self.world.people.who(applied.after)
+            for name, value in applied.after.items():
+                if token_of(value) == token_of(applied.before.get(name)) or name in applied.in_window:
+                    continue
+                if (name, token_of(value)) not in lines.get(who, set()):
+                    self.world.violated("C9", f"{applied.by} wrote {name} of {who} without a line in the journal")
+
+    def _has_data(self, applied: Applied) -> bool:
+        return any(token_of(value) != token_of(applied.before.get(name)) for name, value in applied.after.items())
+
+    def _conflicts(self) -> None:
+        """C13, as a number: conflicts between two edits of which one knew the other."""
+        lineage = self.world.people.lineage
+        for link, line in self.world.store.journaled:
+            who = self._who(link)
+            for decision in line.decisions:
+                if decision.row is not Row.BOTH_CHANGED:
+                    continue
+                self.verdict.settled += 1
+                one = (who, decision.field, token_of(decision.versions.left))
+                other = (who, decision.field, token_of(decision.versions.right))
+                if lineage.descends(one, other):
+                    self.verdict.spurious += 1
+                    if not self.world.faulty and self.world.scenario.enforced:
+                        self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
+
+    def _no_values_told(self) -> None:
+        """C15: no observer is ever told a value."""
+        for event in self.world.events:
+            if _TOKEN.search(repr(event)):
+                self.world.violated("C15", f"an observer was told a value: {type(event).__name__}")
+                return
+
+    def _nothing_deleted(self) -> None:
+        """C10: nothing is deleted without an approval, and nobody approves here."""
+        for applied in self.world.applied:
+            if applied.verb is Verb.DELETE:
+                self.world.violated("C10", f"{applied.side.value} {applied.id} was deleted")
+
+    def _no_more_writes_than_edits(self) -> None:
+        """C6, in a world without faults."""
+        done = self.world.people.done
+        begun = len({who for (_side, who) in self.world.people.made})
+        allowed = done["edit"] + done["create"] + begun
+        if self.verdict.writes > allowed:
+            self.world.violated("C6", f"{self.verdict.writes} data writes for {allowed} edits and new records")

@@ -1,0 +1,109 @@
+"""The scenario for your own mapping, policy and replicas: say what they are, and run it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+
+from bidisync.engine import Engine
+from bidisync.identity import Identity
+from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
+from bidisync.parts import Limits, Parts
+from bidisync.protocols import Replica
+from bidisync.schema import Policy
+from bidisync.state import Link
+from bidisync.sweep import Sweep
+from bidisync.testing.replica import FULL, MemoryReplica
+from bidisync.testing.simulation.loop import Process
+from bidisync.testing.simulation.remotes import Distant, MemoryRemote
+from bidisync.testing.simulation.world import Remote, Seats, World
+
+NOTED = attrs.evolve(FULL, keeps_notes=True)
+_SAFE = (Conditional.ENFORCED, Conditional.CHECKED)
+
+
+def _as_it_is(replica: Distant) -> Replica:
+    return replica
+
+
+def _somebody(who: str) -> Mapping[str, Value]:
+    return {"name": who}
+
+
+def hold_deletes(link: Link, plan: Plan) -> str | None:
+    """The guard of a simulation: nothing is deleted, for there is nobody to approve it."""
+    return "delete_needs_approval" if any(write.verb is Verb.DELETE for write in plan.writes) else None
+
+
+@attrs.frozen(kw_only=True)
+class Pair:
+    """Two remotes in memory with your policy between them.
+
+    ``native`` are the field names of each side's own records, if they differ from those of
+    the policy; ``wrap`` puts your mapping (or any other replica) around each remote.
+    ``capabilities`` are what each side guarantees: without enforced conditional writes an
+    edit may be lost in the moment between read and write, which is counted and no violation.
+    """
+
+    policy: Policy
+    identity: Identity
+    edited: tuple[str, ...]
+    who: str = "name"
+    person: Callable[[str], Mapping[str, Value]] = _somebody
+    left: Capabilities = NOTED
+    right: Capabilities = FULL
+    wrap: Mapping[Side, Callable[[Distant], Replica]] = attrs.Factory(dict)
+    hinting: tuple[Side, ...] = (Side.LEFT,)
+    timeout_s: float = 10.0
+    lease_s: float = 30.0
+    lag_s: float = 5.0
+
+    @property
+    def enforced(self) -> bool:
+        """Whether both sides refuse outdated writes."""
+        return all(side.conditional_write in _SAFE for side in (self.left, self.right))
+
+    def nobody(self, side: Side) -> str:
+        """An id that no record has."""
+        return f"{side.value[0]}999"
+
+    def ignored_by(self, side: Side) -> tuple[str, ...]:
+        """Fields that a side takes no change of."""
+        return tuple(field.name for field in self.policy.fields if field.ignored_by(side))
+
+    def refused(self, side: Side) -> tuple[str, str] | None:
+        """Nothing is refused here."""
+        return None
+
+    def remote(self, world: World, side: Side) -> Remote:
+        """The remote of that side."""
+        capabilities = self.left if side is Side.LEFT else self.right
+        names = tuple(field.name for field in self.policy.fields)
+        return MemoryRemote(world, side, MemoryReplica(side.value[0], capabilities=capabilities, names=names))
+
+    @asynccontextmanager
+    async def open(self, world: World, process: Process, seats: Seats) -> AsyncIterator[Sweep]:
+        """An engine of its own over the shared state."""
+        left, right = (self._replica(world, side) for side in Side)
+        parts = Parts(
+            left=left,
+            right=right,
+            policy=self.policy,
+            store=seats.store,
+            locks=seats.locks,
+            identity=self.identity,
+            guard=hold_deletes,
+            clock=seats.clock,
+            chance=seats.chance,
+            limits=Limits(request_timeout_s=self.timeout_s, search_lag_s=self.lag_s, concurrency=3),
+            observers=(seats.observer,),
+        )
+        yield Sweep(await Engine.open(parts), patience_s=self.timeout_s + self.lease_s + self.lag_s + 5.0)
+
+    def _replica(self, world: World, side: Side) -> Replica:
+        remote = world.remote(side)
+        if not isinstance(remote, MemoryRemote):
+            raise TypeError("this scenario has remotes in memory")
+        return self.wrap.get(side, _as_it_is)(remote.connect())

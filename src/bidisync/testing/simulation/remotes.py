@@ -1,0 +1,200 @@
+"""Remotes in memory, for those who simulate their own mapping or policy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from bidisync.errors import RateLimited, Stale, Unauthorized, Unavailable, Unconfirmed
+from bidisync.model import Capabilities, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
+from bidisync.state import Intent
+from bidisync.testing.replica import MemoryReplica
+from bidisync.testing.simulation.loop import at_once
+from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
+from bidisync.testing.simulation.world import Applied, World
+
+
+@attrs.define(eq=False)
+class MemoryRemote:
+    """A ``MemoryReplica`` somewhere else: people edit it, workers reach it over the network."""
+
+    world: World
+    side: Side
+    replica: MemoryReplica
+    network: Network = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.network = self.world.network(self.side)
+        self.replica.now = self.world.clocks[self.side].now
+
+    def records(self) -> Mapping[str, Fields]:
+        """Every record, by its id."""
+        return {id: stored.fields for id, stored in self.replica.records.items()}
+
+    def create(self, fields: Mapping[str, Value]) -> str:
+        """A person makes a record."""
+        return self.replica.add(**{**dict.fromkeys(self.replica.names), **fields})
+
+    def edit(self, id: str, field: str, value: Value) -> None:
+        """A person changes a field."""
+        self.replica.edit(id, **{field: value})
+
+    def delete(self, id: str) -> None:
+        """A person deletes a record."""
+        self.replica.remove(id)
+
+    def connect(self) -> Distant:
+        """A worker's way to it: a replica like any other."""
+        return Distant(self)
+
+
+def _raised(error: Exception) -> Twist:
+    return Twist("F6", False, lambda answer: error)
+
+
+@attrs.define(eq=False)
+class Distant:
+    """A replica over the simulated network: what gets lost there comes back as our errors."""
+
+    remote: MemoryRemote
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the replica there."""
+        return self.remote.replica.capabilities
+
+    @property
+    def newest(self) -> str | None:
+        """The newest record seen so far."""
+        return self.remote.replica.newest
+
+    async def get(self, id: str) -> Snapshot:
+        """The record now."""
+        return await self._read(Ask("get", lambda: self._now(id), id=id))  # type: ignore[no-any-return]
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Those of the records that there are."""
+        ask = Ask("get many", lambda: at_once(self.remote.replica.get_many(ids)), listing=True)
+        return await self._read(ask)  # type: ignore[no-any-return]
+
+    async def list(self, since: str | None = None) -> AsyncIterator[Page]:
+        """All records, in one page."""
+
+        async def all_of_them() -> list[Snapshot]:
+            return [row async for page in self.remote.replica.list(since) for row in page.snapshots]
+
+        rows = await self._read(Ask("list", lambda: at_once(all_of_them()), listing=True, twists=(_TWICE,)))
+        yield Page(tuple(rows))
+
+    async def create(
+        self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
+    ) -> Created:
+        """Make a record."""
+
+        def make() -> Created:
+            made = at_once(self.remote.replica.create(fields, notes=notes, despite_duplicates=despite_duplicates))
+            self._took(made.id, Verb.CREATE, {})
+            return made
+
+        return await self._write(Ask("create", make, writes=True))  # type: ignore[no-any-return]
+
+    async def update(
+        self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        """Change these fields."""
+
+        def change() -> Snapshot | None:
+            stored = self.remote.replica.records.get(seen.id)
+            if stored is None:
+                raise Stale("the record is gone")
+            before = dict(stored.fields)
+            now = at_once(self.remote.replica.update(seen, changes, notes=notes))
+            unseen = [name for name in changes if before.get(name) != seen.fields.get(name)]
+            self._took(seen.id, Verb.UPDATE, before, unseen)
+            return now
+
+        ask = Ask("update", change, writes=True, id=seen.id, before=lambda: self._now(seen.id))
+        return await self._write(ask)  # type: ignore[no-any-return]
+
+    async def delete(self, seen: Snapshot) -> None:
+        """Delete the record."""
+
+        def end() -> None:
+            before = dict(self.remote.records().get(seen.id, {}))
+            at_once(self.remote.replica.delete(seen))
+            self.remote.world.took(
+                Applied(
+                    self.remote.side,
+                    seen.id,
+                    Verb.DELETE,
+                    before,
+                    {},
+                    self.remote.world.loop.time(),
+                    self.remote.world.by,
+                )
+            )
+
+        await self._write(Ask("delete", end, writes=True, id=seen.id))
+
+    async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
+        """The records whose notes name this counterpart."""
+        ask = Ask("search", lambda: at_once(self.remote.replica.find_by_counterpart(counterpart)), listing=True)
+        return await self._read(ask)  # type: ignore[no-any-return]
+
+    async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
+        """Records that this create may have made."""
+        ask = Ask("search", lambda: at_once(self.remote.replica.find_created(intent)), listing=True)
+        return await self._read(ask)  # type: ignore[no-any-return]
+
+    def _now(self, id: str) -> Snapshot:
+        return at_once(self.remote.replica.get(id))
+
+    def _took(self, id: str, verb: Verb, before: Fields, unseen: Sequence[str] = ()) -> None:
+        world = self.remote.world
+        after = dict(self.remote.records()[id])
+        applied = Applied(self.remote.side, id, verb, before, after, world.loop.time(), world.by, tuple(unseen))
+        world.people.names.setdefault((self.remote.side, id), world.people.who(after))
+        world.took(applied)
+
+    async def _read(self, ask: Ask) -> Any:
+        system = self.remote.side.value
+        twists = (*ask.twists, *(Twist(t.fault, t.applies, t.answer) for t in _read_twists(system)))
+        try:
+            return await self.remote.network.carry(attrs.evolve(ask, twists=twists))
+        except (NotSent, NoAnswer) as error:
+            raise Unavailable(f"{system}: {error}", system=system) from error
+
+    async def _write(self, ask: Ask) -> Any:
+        system = self.remote.side.value
+        try:
+            return await self.remote.network.carry(attrs.evolve(ask, twists=_write_twists(system)))
+        except NotSent as error:
+            raise Unavailable(f"{system}: {error}", system=system) from error
+        except NoAnswer as error:
+            raise Unconfirmed(f"{system}: {error}") from error
+
+
+def _doubled(rows: Any) -> Any:
+    return [*rows, *rows[:1]]
+
+
+_TWICE = Twist("F12", True, _doubled)
+
+
+def _read_twists(system: str) -> tuple[Twist, ...]:
+    return (
+        Twist("F5", False, lambda _: RateLimited("patience", retry_after=3.0)),
+        Twist("F6", False, lambda _: Unavailable("500")),
+        Twist("F10", False, lambda _: Unauthorized("401", system=system)),
+    )
+
+
+def _write_twists(system: str) -> tuple[Twist, ...]:
+    return (
+        Twist("F5", False, lambda _: RateLimited("patience", retry_after=3.0)),
+        Twist("F6", False, lambda _: Unconfirmed("500")),
+        Twist("F6", True, lambda _: Unconfirmed("504")),
+        Twist("F10", False, lambda _: Unauthorized("401", system=system)),
+    )

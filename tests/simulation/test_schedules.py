@@ -1,0 +1,107 @@
+"""Thousands of schedules with people, faults and kills: the shipped engine and both shipped replicas.
+
+``BIDISYNC_SCHEDULES`` and ``BIDISYNC_SIMULATION_S`` make it longer for a night.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from bidisync.testing.simulation import Orders, parse_tape, simulate, tape_text
+from bidisync.testing.simulation.__main__ import pair
+from bidisync.testing.simulation.batch import run_many, told
+from bidisync.testing.simulation.crashes import sweep
+from bidisync_espo_advo.testing import checked, unchecked
+from command import environment
+
+SCHEDULES = int(os.environ.get("BIDISYNC_SCHEDULES", "2000"))
+SECONDS = float(os.environ.get("BIDISYNC_SIMULATION_S", "0")) or None
+FIRST = int(os.environ.get("BIDISYNC_FIRST_SEED", "0"))
+EVERY = int(os.environ.get("BIDISYNC_CRASH_EVERY", "230"))
+
+DIGESTS = """
+import logging
+logging.getLogger("stamina").disabled = True
+from bidisync.testing.simulation import simulate
+from bidisync_espo_advo.testing import checked, unchecked
+for make in (checked, unchecked):
+    scenario = make()
+    for seed in range({first}, {last}):
+        run = simulate(scenario, seed)
+        print(seed, run.digest, run.steps, len(run.violations))
+"""
+
+
+def test_no_law_is_broken_in_thousands_of_schedules(capsys):
+    batch = run_many(checked, FIRST, SCHEDULES, seconds=SECONDS)
+    with capsys.disabled():
+        print(f"\n{batch.report()}")
+    failing = sorted(batch.failed)
+    assert not failing, "\n".join([str(batch.failed), told(checked, failing[0])])
+    assert batch.window_losses == 0, "both systems refuse outdated writes: no edit is lost"
+    assert not batch.unused(), "every fault happened"
+    if SECONDS is None:
+        assert batch.runs == SCHEDULES
+
+
+def test_without_conditional_writes_the_edits_lost_in_the_window_are_counted_and_no_others(capsys):
+    batch = run_many(unchecked, FIRST, max(100, SCHEDULES // 8), seconds=SECONDS)
+    with capsys.disabled():
+        print(f"\n{batch.report()}")
+    failing = sorted(batch.failed)
+    assert not failing, "\n".join([str(batch.failed), told(unchecked, failing[0])])
+    assert batch.window_losses < 0.05 * batch.edits
+
+
+def test_the_same_seeds_give_the_same_runs_in_every_process_whatever_its_hash_seed():
+    last = FIRST + max(12, SCHEDULES // 100)
+    code = DIGESTS.format(first=FIRST, last=last)
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment(), "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "12345")
+    }
+    assert len(printed) == 1
+
+
+def test_a_tape_plays_the_run_that_its_seed_gave():
+    scenario = checked()
+    first = simulate(scenario, 7)
+    again = simulate(scenario, 7, Orders(tape=parse_tape(tape_text(first.tape))))
+    assert (again.digest, again.tape, again.steps) == (first.digest, first.tape, first.steps)
+
+
+def test_an_empty_tape_is_a_quiet_day():
+    run = simulate(pair(), 1, Orders(tape={}))
+    assert run.good
+    assert not run.faults
+
+
+def test_a_worker_may_die_and_requests_may_fail_at_any_point(capsys):
+    tried, found = sweep(checked(), every=EVERY)
+    with capsys.disabled():
+        print(f"\n{tried} crash points of ten scripts, {len(found)} violated")
+    assert not found
+
+
+def test_a_failing_run_is_told_small_and_with_its_timeline(monkeypatch):
+    from bidisync.testing.simulation import batch, oracle
+
+    def no_gone(self):
+        if self.world.faults["U3"]:
+            self.world.violated("C10", "somebody deleted a record")
+
+    monkeypatch.setattr(oracle.Oracle, "_nothing_deleted", no_gone)
+    scenario = pair()
+    seed = next(seed for seed in range(1, 60) if not simulate(scenario, seed).good)
+    text = batch.told(pair, seed)
+    head = next(line for line in text.splitlines() if line.startswith("tape of "))
+    assert int(head.split()[2]) <= 15, head
+    assert "deleted" in text
