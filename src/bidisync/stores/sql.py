@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from bidisync.errors import Contended
+from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
 from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest
@@ -27,6 +27,10 @@ from bidisync.stores.writer import Connection, Transaction, Writer
 T = TypeVar("T")
 CHUNK = 400
 GROUP = 500
+
+
+class NoState(Misconfigured):
+    """There is no state at this place, and none may be made."""
 
 
 @attrs.define(eq=False)
@@ -190,7 +194,7 @@ class SqlStore:
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""
-        rows = await self._query("SELECT value FROM mark WHERE name = ?", name)
+        rows = await self._query("SELECT value FROM mark WHERE name = ?", stored_text(name))
         return plain_text(self._seal.unseal(rows[0][0])) if rows else None
 
     async def set_mark(self, name: str, value: str | None) -> None:
@@ -198,11 +202,11 @@ class SqlStore:
         if name in SEAL_MARKS:
             raise ValueError(f"the mark {name} is the store's own")
         if value is None:
-            await self._run(lambda c: c.execute("DELETE FROM mark WHERE name = ?", (name,)) and None)
+            await self._run(lambda c: c.execute("DELETE FROM mark WHERE name = ?", (stored_text(name),)) and None)
             return
         sealed = self._seal.seal(stored_text(value))
         sql = "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        await self._run(lambda c: c.execute(sql, (name, sealed)) and None)
+        await self._run(lambda c: c.execute(sql, (stored_text(name), sealed)) and None)
 
     async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
         """Keep a hint for each record."""
