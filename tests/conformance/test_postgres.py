@@ -92,7 +92,9 @@ async def test_stores_on_two_machines_refuse_late_writers_and_bind_a_record_once
     assert sum(isinstance(answer, Link) for answer in answers) == 1
     assert all(isinstance(answer, Link | Contended) for answer in answers)
     pairs = [attrs.evolve(Link.begin(Ref(Side.LEFT, f"x{n}")), right_id="the one") for n in range(20)]
-    answers = await asyncio.gather(*((here, there)[n % 2].save(link) for n, link in enumerate(pairs)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *((here, there)[n % 2].save(link) for n, link in enumerate(pairs)), return_exceptions=True
+    )
     assert sum(isinstance(answer, Link) for answer in answers) == 1
     assert all(isinstance(answer, Link | Contended) for answer in answers)
     await here.close()

@@ -141,9 +141,7 @@ class MemoryStore:
             self._hints[ref] = (
                 _Kept(1, at, at, not_before)
                 if old is None
-                else attrs.evolve(
-                    old, number=old.number + 1, last_at=at, not_before=min(old.not_before, not_before)
-                )
+                else attrs.evolve(old, number=old.number + 1, last_at=at, not_before=min(old.not_before, not_before))
             )
 
     async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:

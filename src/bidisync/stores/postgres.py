@@ -23,7 +23,7 @@ from bidisync.stores.migrating import migrate, missing
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
 from bidisync.stores.sql import NoState, SqlStore
-from bidisync.stores.writer import Connection, Driver, Rows, Writer
+from bidisync.stores.writer import Connection, Driver, Rows, Transaction, Writer
 
 CONNECTIONS = 4
 PLAIN = Plain()
@@ -86,7 +86,7 @@ class PostgresStore(SqlStore):
 
     @classmethod
     async def _opened(
-        cls, url: str, prepare: Any, seal: Seal, connections: int, begin: str
+        cls, url: str, prepare: Transaction[None], seal: Seal, connections: int, begin: str
     ) -> PostgresStore:
         where = where_of(url)
         translated = partial(_translated, where)
@@ -141,9 +141,9 @@ class _Session:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
         return self.connection.execute(sql.replace("?", "%s").encode(), parameters or None)
 
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
         with self.connection.cursor() as cursor:
-            return cursor.executemany(sql.replace("?", "%s").encode(), parameters)
+            cursor.executemany(sql.replace("?", "%s").encode(), parameters)
 
     def close(self) -> None:
         self.connection.close()
@@ -154,7 +154,9 @@ def where_of(url: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.Error:  # its text holds the address
-        raise Misconfigured("state.url is no address of PostgreSQL: postgresql://USER:PASSWORD@HOST:5432/DATABASE") from None
+        raise Misconfigured(
+            "state.url is no address of PostgreSQL: postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+        ) from None
     host, port, name = parts.get("host") or "this machine", parts.get("port"), parts.get("dbname") or parts.get("user")
     return f"PostgreSQL at {host}{f':{port}' if port else ''}/{name or ''}"
 
@@ -166,7 +168,9 @@ def _connect(url: str) -> Connection:
         connection.execute(_SESSION)
         row = connection.execute("SHOW server_encoding").fetchone()
         if row != ("UTF8",):
-            raise Misconfigured(f"the database of {where_of(url)} does not keep text as UTF8: make another for the state")
+            raise Misconfigured(
+                f"the database of {where_of(url)} does not keep text as UTF8: make another for the state"
+            )
     except BaseException:
         connection.close()
         raise
@@ -174,7 +178,8 @@ def _connect(url: str) -> Connection:
 
 
 def _exists(connection: Connection) -> bool:
-    return connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone() == (True,)
+    row = connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()
+    return bool(row[0])
 
 
 def _shred(url: str) -> None:
@@ -194,7 +199,10 @@ def _again(error: BaseException) -> bool:
 
 def _lost(error: BaseException) -> bool:
     """Whether the server has ended the connection, or can't be reached through it."""
-    if isinstance(error, psycopg.errors.AdminShutdown | psycopg.errors.CrashShutdown | psycopg.errors.IdleInTransactionSessionTimeout):
+    if isinstance(
+        error,
+        psycopg.errors.AdminShutdown | psycopg.errors.CrashShutdown | psycopg.errors.IdleInTransactionSessionTimeout,
+    ):
         return True
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
 

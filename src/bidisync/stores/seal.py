@@ -76,7 +76,9 @@ class AesSeal:
             raw = base64.b64decode(text[len(self.prefix) :], validate=True)
             plain = self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], self.prefix.encode())
         except (InvalidTag, ValueError) as error:
-            raise Misconfigured("a stored text was changed by somebody who has not the key: the state is damaged") from error
+            raise Misconfigured(
+                "a stored text was changed by somebody who has not the key: the state is damaged"
+            ) from error
         return plain.decode(errors="surrogatepass")
 
 

@@ -143,7 +143,11 @@ class SqlStore:
     async def learn(self, known: Sequence[Known]) -> None:
         """Put records into the index in place of what it held of them."""
         entries = {entry.ref: entry.keys for entry in known}  # the last one counts
-        rows = [(*_key(ref), name, value) for ref, keys in sorted(entries.items(), key=_by_ref) for name, value in keys.items()]
+        rows = [
+            (*_key(ref), name, value)
+            for ref, keys in sorted(entries.items(), key=_by_ref)
+            for name, value in keys.items()
+        ]
 
         def transaction(connection: Connection) -> None:
             connection.executemany("DELETE FROM known WHERE side = ? AND id = ?", sorted(_key(ref) for ref in entries))
@@ -216,7 +220,10 @@ class SqlStore:
     async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
         """The oldest due hints that nobody holds, held by the caller from now on."""
         rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked))
-        return [Hint(Ref(Side(side), plain_text(id)), number, first_at, until) for first_at, side, id, number in sorted(rows)]
+        return [
+            Hint(Ref(Side(side), plain_text(id)), number, first_at, until)
+            for first_at, side, id, number in sorted(rows)
+        ]
 
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""
@@ -306,8 +313,8 @@ def _replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
         )
     else:
         written = connection.execute(
-            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?, watch = ?"
-            " WHERE id = ? AND revision = ? AND fence <= ?",
+            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?,"
+            " watch = ? WHERE id = ? AND revision = ? AND fence <= ?",
             (*row, link.revision, link.fence),
         )
     if written.rowcount != 1:

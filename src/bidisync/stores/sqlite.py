@@ -46,9 +46,7 @@ class SqliteStore(SqlStore):
         return await cls._opened(f"a copy of {path}", ":memory:", lambda: _copied(str(path)), seal)
 
     @classmethod
-    async def _opened(
-        cls, where: str, path: str, connect: Callable[[], sqlite3.Connection], seal: Seal
-    ) -> SqliteStore:
+    async def _opened(cls, where: str, path: str, connect: Callable[[], sqlite3.Connection], seal: Seal) -> SqliteStore:
         driver = Driver("sqlite", connect, "BEGIN IMMEDIATE", partial(_translated, where))
         store = cls(where, Writer(driver), seal, partial(_shred, path))
 

@@ -230,7 +230,9 @@ class Writer:
 
 
 def _unknown(error: BaseException) -> Unavailable:
-    unknown = Unavailable("the state's server went away in the middle of a commit: what it holds is read anew", system="state")
+    unknown = Unavailable(
+        "the state's server went away in the middle of a commit: what it holds is read anew", system="state"
+    )
     unknown.__cause__ = error
     return unknown
 
