@@ -61,6 +61,22 @@ async def test_a_store_that_forgets_to_compare_is_found_out():
         await check_state_store(make)
 
 
+async def test_a_store_that_ignores_the_fence_is_found_out():
+    @attrs.define
+    class Careless(MemoryStore):
+        async def save(self, link, *, journal=(), absorbs=()):
+            for old in (link, *absorbs):
+                if old.id in self._links:
+                    self._links[old.id] = attrs.evolve(self._links[old.id], fence=0)
+            return await MemoryStore.save(self, link, journal=journal, absorbs=absorbs)
+
+    async def make() -> StateStore:
+        return Careless()
+
+    with pytest.raises(AssertionError, match="smaller fence"):
+        await check_state_store(make)
+
+
 ids = st.sampled_from(["1", "2", "3"])
 steps = st.one_of(
     st.tuples(st.just("save"), ids, ids | st.none(), st.booleans()),

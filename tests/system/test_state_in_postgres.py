@@ -58,8 +58,7 @@ async def test_a_wrong_password_and_a_wrong_key_end_with_2_a_server_that_is_away
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         for state, status, words in wrong:
             configure(tmp_path, {**office.tables, "state": state})
-            for command in (("sync", "--json"), ("check", "--json")):
-                ended = await run(*command, cwd=tmp_path)
+            for ended in await asyncio.gather(*(run(command, "--json", cwd=tmp_path) for command in ("sync", "check"))):
                 assert (ended.status, words in ended.out + ended.err) == (status, True), ended.out + ended.err
                 assert "geheim" not in ended.out + ended.err
                 assert "Traceback" not in ended.err
