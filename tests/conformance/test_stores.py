@@ -66,7 +66,7 @@ async def test_a_store_that_ignores_the_fence_is_found_out():
     class Careless(MemoryStore):
         async def save(self, link, *, journal=(), absorbs=()):
             for old in (link, *absorbs):
-                if old.id in self._links:
+                if old.id in self._links and self._links[old.id].revision == old.revision:
                     self._links[old.id] = attrs.evolve(self._links[old.id], fence=0)
             return await MemoryStore.save(self, link, journal=journal, absorbs=absorbs)
 
