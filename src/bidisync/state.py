@@ -293,7 +293,7 @@ class Known:
 
 @attrs.frozen
 class Hint:
-    """ "Look at this record", kept since ``first_at`` and held by a worker until ``taken_until``.
+    """A wish that somebody look at this record, kept since ``first_at`` and held by a worker until ``taken_until``.
 
     ``number`` rises with each repeat: it tells whether another came since this one was taken.
     """

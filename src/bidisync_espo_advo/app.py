@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import aiohttp
 import attrs
@@ -26,12 +27,14 @@ from bidisync.protocols import (
     LockProvider,
     Observer,
     Replica,
+    Seal,
     StateStore,
 )
 from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.seal import AesSeal, Plain
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
 from bidisync_espo_advo.addresses import PublicResolver, host_of
@@ -43,6 +46,9 @@ from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, 
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
+
+if TYPE_CHECKING:
+    from bidisync.stores.postgres import PostgresStore
 
 RETRY_READS_FOR_S = 20.0
 
@@ -249,14 +255,42 @@ def _limits(settings: Settings) -> Limits:
 
 async def open_store(settings: Settings, *, create: bool = True) -> StateStore:
     """The state that the settings name."""
-    path = settings.state.url.removeprefix("sqlite:///")
-    return MemoryStore() if path == ":memory:" else await SqliteStore.open(path, create=create)
+    seal = _seal(settings)
+    if settings.state.url.startswith("sqlite:"):
+        path = settings.state.url.removeprefix("sqlite:///")
+        return MemoryStore() if path == ":memory:" else await SqliteStore.open(path, create=create, seal=seal)
+    return await _postgres().open(settings.state.url, create=create, seal=seal)
 
 
 async def rehearsed_store(settings: Settings) -> StateStore:
     """A copy of the state that the settings name, which is neither changed nor made."""
-    path = settings.state.url.removeprefix("sqlite:///")
-    return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path)
+    seal = _seal(settings)
+    if settings.state.url.startswith("sqlite:"):
+        path = settings.state.url.removeprefix("sqlite:///")
+        return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path, seal=seal)
+    original = await _postgres().look(settings.state.url, seal=seal)
+    copy = await SqliteStore.open(":memory:", seal=seal)
+    if original is not None:
+        try:
+            await original.copy_into(copy)
+        except BaseException:
+            await copy.close()
+            raise
+        finally:
+            await original.close()
+    return copy
+
+
+def _seal(settings: Settings) -> Seal:
+    return AesSeal.of(settings.state.encryption_key) if settings.state.encryption_key else Plain()
+
+
+def _postgres() -> type[PostgresStore]:
+    try:
+        from bidisync.stores.postgres import PostgresStore
+    except ImportError as error:
+        raise Misconfigured("state.url names a PostgreSQL server: pip install 'bidisync[postgres]'") from error
+    return PostgresStore
 
 
 async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LockProvider:

@@ -9,6 +9,7 @@ import attrs
 
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Misconfigured, Rejected, SyncError, Unauthorized
+from bidisync.stores.sql import NoState
 from bidisync_espo_advo.app import Remotes, open_locks, open_store
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.espocrm_schema import BOOKKEEPING, problems
@@ -109,13 +110,11 @@ async def _advoware(remotes: Remotes) -> str:
 async def _state(settings: Settings) -> str:
     try:
         store = await open_store(settings, create=False)
-    except Misconfigured:
-        if not settings.state.url.startswith("sqlite:///"):
-            raise
-        await (await open_store(Settings.from_tables({"state": {"url": "sqlite:///:memory:"}}))).close()
+    except NoState:
         return "there is no state yet; the first sync makes it"
     try:
-        return f"{sum((await store.count()).values())} links"
+        links = f"{sum((await store.count()).values())} links"
+        return f"{links}, encrypted" if settings.state.encryption_key else links
     finally:
         await store.close()
 

@@ -34,7 +34,7 @@ InitialName = Literal["fill-blanks", "review", "espocrm", "advoware"]
 class StateSettings:
     """The table ``[state]``."""
 
-    url: str = "sqlite:///espo-advo.db"
+    url: str = attrs.field(default="sqlite:///espo-advo.db", repr=False)  # may hold a password
     encryption_key: str = attrs.field(default="", repr=False)
 
 
@@ -330,7 +330,7 @@ def _check(settings: Settings) -> None:
     _require_url(settings, "espocrm", "url", ("http", "https"))
     for key in ("discovery_url", "api_url", "security_url"):
         _require_url(settings, "advoware", key, ("http", "https"))
-    _require_url(settings, "state", "url", ("sqlite",))
+    _require_url(settings, "state", "url", ("sqlite", "postgresql"))
     _require_url(settings, "lock", "url", ("local", "redis", "rediss", "off"))
     _require_url(settings, "queue", "url", ("local", "redis", "rediss"))
     for group, table in settings.groups.items():

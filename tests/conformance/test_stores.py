@@ -13,14 +13,17 @@ import sys
 from pathlib import Path
 
 import attrs
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidisync import Ref, Side, StateStore
 from bidisync.errors import Contended, Misconfigured, Unavailable
-from bidisync.state import Journaled, Known, Link
+from bidisync.state import Hint, Journaled, Known, Link
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.migrating import checksum, migrations
+from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing import check_state_store
 from bidisync.testing.stores import rich_link
@@ -58,6 +61,22 @@ async def test_a_store_that_forgets_to_compare_is_found_out():
         await check_state_store(make)
 
 
+async def test_a_store_that_ignores_the_fence_is_found_out():
+    @attrs.define
+    class Careless(MemoryStore):
+        async def save(self, link, *, journal=(), absorbs=()):
+            for old in (link, *absorbs):
+                if old.id in self._links and self._links[old.id].revision == old.revision:
+                    self._links[old.id] = attrs.evolve(self._links[old.id], fence=0)
+            return await MemoryStore.save(self, link, journal=journal, absorbs=absorbs)
+
+    async def make() -> StateStore:
+        return Careless()
+
+    with pytest.raises(AssertionError, match="smaller fence"):
+        await check_state_store(make)
+
+
 ids = st.sampled_from(["1", "2", "3"])
 steps = st.one_of(
     st.tuples(st.just("save"), ids, ids | st.none(), st.booleans()),
@@ -65,23 +84,43 @@ steps = st.one_of(
     st.tuples(st.just("learn"), ids, st.dictionaries(st.sampled_from(["k", "n"]), st.sampled_from(["x", "y"]))),
     st.tuples(st.just("forget"), ids),
     st.tuples(st.just("mark"), ids, st.none() | ids),
+    st.tuples(st.just("absorb"), ids, ids),
+    st.tuples(st.just("hint"), ids, st.integers(0, 5), st.integers(0, 5)),
+    st.tuples(st.just("take"), ids, st.integers(0, 9), st.integers(1, 3)),
+    st.tuples(st.just("done"), ids, st.integers(1, 3), st.integers(0, 12)),
+    st.tuples(st.just("put_off"), ids, st.integers(1, 3), st.integers(0, 12)),
 )
 
 
 @settings(max_examples=40)
 @given(script=st.lists(steps, max_size=25))
-def test_both_stores_answer_alike(script):
-    asyncio.run(_compare(script))
+def test_all_stores_answer_alike(postgres_place, script):
+    asyncio.run(_compare(script, postgres_place))
 
 
-async def _compare(script):
-    memory, disk = MemoryStore(), await SqliteStore.open(":memory:")
+@pytest.fixture(scope="module")
+def postgres_place(postgres_server_url):
+    """One place in PostgreSQL, emptied before each script."""
+    with psycopg.connect(postgres_server_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA alike")
+        yield f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3Dalike"
+        connection.execute("DROP SCHEMA alike CASCADE")
+
+
+async def _compare(script, place):
+    server = await PostgresStore.open(place, connections=1)
+    for table in ("link", "record", "journal", "known", "mark", "act", "hint"):
+        await server._run(lambda c, table=table: c.execute(f"DELETE FROM {table}"))
+    stores = [MemoryStore(), await SqliteStore.open(":memory:"), server]
     for step in script:
-        assert await _answer(memory, step) == await _answer(disk, step)
-    for store_answers in zip([g async for g in memory.links()], [g async for g in disk.links()], strict=True):
-        assert list(store_answers[0]) == list(store_answers[1])
-    assert dict(await memory.count()) == await disk.count()
-    await disk.close()
+        first, *others = [await _answer(store, step) for store in stores]
+        assert others == [first, first]
+    first, *others = [[list(group) async for group in store.links()] for store in stores]
+    assert others == [first, first]
+    first, *others = [dict(await store.count()) for store in stores]
+    assert others == [first, first]
+    for store in stores:
+        await store.close()
 
 
 async def _answer(store: StateStore, step):
@@ -102,6 +141,21 @@ async def _answer(store: StateStore, step):
             case "mark":
                 await store.set_mark(step[1], step[2])
                 return await store.get_mark(step[1])
+            case "absorb":
+                other = Ref(Side.RIGHT, step[2])
+                links = await store.load([ref, other])
+                if ref not in links or other not in links or links[ref].id == links[other].id:
+                    return None
+                return await store.save(links[ref].with_id(Side.RIGHT, step[2]), absorbs=[links[other]])
+            case "hint":
+                await store.hint([ref], float(step[2]), not_before=float(step[3]))
+            case "take":
+                return await store.take(float(step[2]), limit=step[3], until=float(step[2] + 3))
+            case "done":
+                await store.done([Hint(ref, step[2], 0.0, float(step[3]))])
+            case "put_off":
+                await store.put_off(Hint(ref, step[2], 0.0, float(step[3])), 4.0)
+        return await store.hints_waiting()
     except Contended:
         return "contended"
 
@@ -130,6 +184,8 @@ SAVER = """
 import asyncio, sys
 from bidisync import Ref, Side
 from bidisync.state import Link
+from bidisync.stores.migrating import checksum, migrations
+from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.sqlite import SqliteStore
 
 async def main():
@@ -263,3 +319,74 @@ async def test_a_journal_from_before_the_decision_log_can_still_be_read(tmp_path
     assert (first.decisions[0].policy, first.decisions[0].result) == ("p", None)
     assert second.lost == (("b", Side.LEFT, ("x", 1)),)
     assert second.decisions[0].result == 2.5
+
+
+def old_form(path: Path, newest: int) -> sqlite3.Connection:
+    """A file in the form that the migrations up to this number made."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE migration (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL)")
+    for number, text in sorted(migrations("sqlite").items()):
+        if number <= newest:
+            connection.executescript(text)
+            connection.execute("INSERT INTO migration VALUES (?, ?)", (number, checksum(text)))
+            connection.commit()
+    return connection
+
+
+def old_link(connection: sqlite3.Connection, number: int, document: dict[str, object], state: str) -> None:
+    id = str(document["origin"])
+    connection.execute(
+        "INSERT INTO link (id, state, document, revision, fence, intent, due) VALUES (?, ?, ?, 1, 0, 0, ?)",
+        (id, state, json.dumps({**document, "revision": 1}), int("settled" not in document)),
+    )
+    connection.execute("INSERT INTO record VALUES ('left', ?, ?)", (document["left_id"], id))
+    journal = {
+        "link_id": id,
+        "at": 5.0,
+        "side": "right",
+        "field": "a",
+        "row": "5",
+        "lost": "x",
+        "kept": "y",
+        "policy": "p",
+    }
+    if number > 1:
+        journal = {"link_id": id, "at": 5.0, "what": "update"}
+    connection.execute("INSERT INTO journal (link_id, document) VALUES (?, ?)", (id, json.dumps(journal)))
+
+
+@pytest.mark.parametrize("newest", sorted(migrations("sqlite")))
+async def test_a_state_of_every_older_form_is_brought_to_the_newest(tmp_path, newest):
+    over = {"tombstone": {"at": 7.0}} if newest >= 3 else {"tombstoned": True}
+    blocked = [{"kind": "blocked", "reason": "why"}]
+    with old_form(tmp_path / "s.db", newest) as connection:
+        old_link(connection, newest, {"origin": "left:1", "left_id": "1", "settled": True}, "in_sync")
+        old_link(connection, newest, {"origin": "left:2", "left_id": "2", **over}, "tombstoned")
+        old_link(connection, newest, {"origin": "left:3", "left_id": "3", "reviews": blocked}, "blocked")
+        if newest >= 3:
+            connection.execute("UPDATE link SET waits = 1 WHERE id = 'left:3'")
+    connection.close()
+    store = await SqliteStore.open(tmp_path / "s.db")
+    links = {link.id: link for group in [g async for g in store.links()] for link in group}
+    assert [links[id].tombstoned for id in ("left:1", "left:2", "left:3")] == [False, True, False]
+    assert [link.id for link in await store.waiting()] == ["left:3"]
+    assert [line.what for line in await store.journal("left:2")] == ["update"]
+    saved = await store.save(attrs.evolve(links["left:1"], right_id="R"))
+    assert (await store.load([Ref(Side.RIGHT, "R")]))[Ref(Side.RIGHT, "R")] == saved
+    await store.hint([Ref(Side.LEFT, "1")], 1.0)
+    assert await store.hints_waiting() == (1, 1.0)
+    await store.close()
+
+
+async def test_a_migration_that_was_killed_leaves_the_form_from_before(tmp_path):
+    path = tmp_path / "s.db"
+    old_form(path, 2).close()
+    code = "import os, sys, asyncio\nfrom bidisync.stores import sqlite\n" + (
+        "sqlite.check = lambda *_: os.kill(os.getpid(), 9)\nasyncio.run(sqlite.SqliteStore.open(sys.argv[1]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], env=environment())
+    assert ended.returncode == -9
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT max(number) FROM migration").fetchone() == (2,)
+    connection.close()
+    await (await SqliteStore.open(path)).close()

@@ -19,7 +19,11 @@ def keep(keys: Sequence[tuple[str, str]], at: float, not_before: float) -> Trans
         " CASE WHEN excluded.not_before < hint.not_before THEN excluded.not_before ELSE hint.not_before END"
     )
     rows = [(side, id, at, at, not_before) for side, id in keys]
-    return lambda connection: connection.executemany(sql, rows) and None
+
+    def transaction(connection: Connection) -> None:
+        connection.executemany(sql, rows)
+
+    return transaction
 
 
 def take(now: float, limit: int, until: float, skip_locked: str) -> Transaction[list[tuple[float, str, str, int]]]:
@@ -55,4 +59,8 @@ def put_off(taken: Taken, not_before: float) -> Transaction[None]:
     )
     side, id, until, number = taken
     arguments: tuple[Any, ...] = (number, not_before, side, id, until)
-    return lambda connection: connection.execute(sql, arguments) and None
+
+    def transaction(connection: Connection) -> None:
+        connection.execute(sql, arguments)
+
+    return transaction

@@ -9,7 +9,18 @@ import attrs
 
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Journaled, Known, Link
+from bidisync.state import Hint, Journaled, Known, Link
+
+
+@attrs.frozen
+class _Kept:
+    """A hint as it is kept: when it was last repeated, when it is due, and until when it is taken."""
+
+    number: int
+    first_at: float
+    last_at: float
+    not_before: float
+    taken_until: float = 0.0
 
 
 @attrs.define
@@ -21,6 +32,7 @@ class MemoryStore:
     _journal: list[Journaled] = attrs.Factory(list)
     _known: dict[Ref, Mapping[str, str]] = attrs.Factory(dict)
     _marks: dict[str, str] = attrs.Factory(dict)
+    _hints: dict[Ref, _Kept] = attrs.Factory(dict)
 
     async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
         """The links of those records that have one."""
@@ -125,6 +137,48 @@ class MemoryStore:
     async def first_mark(self, name: str, value: str) -> str:
         """Set it unless it is set; what stands there then."""
         return self._marks.setdefault(name, value)
+
+    async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
+        """Keep a hint for each record."""
+        for ref in dict.fromkeys(refs):
+            old = self._hints.get(ref)
+            self._hints[ref] = (
+                _Kept(1, at, at, not_before)
+                if old is None
+                else attrs.evolve(old, number=old.number + 1, last_at=at, not_before=min(old.not_before, not_before))
+            )
+
+    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+        """The oldest due hints that nobody holds, held by the caller from now on."""
+        free = [ref for ref, kept in self._hints.items() if kept.not_before <= now and kept.taken_until <= now]
+        free.sort(key=lambda ref: (self._hints[ref].first_at, ref.side.value, ref.id))
+        for ref in free[:limit]:
+            self._hints[ref] = attrs.evolve(self._hints[ref], taken_until=until)
+        return [Hint(ref, self._hints[ref].number, self._hints[ref].first_at, until) for ref in free[:limit]]
+
+    async def done(self, hints: Sequence[Hint]) -> None:
+        """Remove those that nobody repeated."""
+        for hint in hints:
+            kept = self._held(hint)
+            if kept is not None and kept.number == hint.number:
+                del self._hints[hint.ref]
+            elif kept is not None:
+                self._hints[hint.ref] = attrs.evolve(kept, taken_until=0.0, first_at=kept.last_at)
+
+    async def put_off(self, hint: Hint, not_before: float) -> None:
+        """Give it back until then."""
+        if (kept := self._held(hint)) is not None:
+            due = not_before if kept.number == hint.number else kept.not_before
+            self._hints[hint.ref] = attrs.evolve(kept, taken_until=0.0, not_before=due)
+
+    async def hints_waiting(self) -> tuple[int, float | None]:
+        """How many hints are not done, and since when the oldest is kept."""
+        return len(self._hints), min((kept.first_at for kept in self._hints.values()), default=None)
+
+    def _held(self, hint: Hint) -> _Kept | None:
+        """The hint, if it is still held by whoever took it then."""
+        kept = self._hints.get(hint.ref)
+        return kept if kept is not None and kept.taken_until == hint.taken_until else None
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from bidisync.errors import Contended
+from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
 from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest
@@ -27,6 +27,10 @@ from bidisync.stores.writer import Connection, Transaction, Writer
 T = TypeVar("T")
 CHUNK = 400
 GROUP = 500
+
+
+class NoState(Misconfigured):
+    """There is no state at this place, and none may be made."""
 
 
 @attrs.define(eq=False)
@@ -194,7 +198,7 @@ class SqlStore:
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""
-        rows = await self._query("SELECT value FROM mark WHERE name = ?", name)
+        rows = await self._query("SELECT value FROM mark WHERE name = ?", stored_text(name))
         return plain_text(self._seal.unseal(rows[0][0])) if rows else None
 
     async def set_mark(self, name: str, value: str | None) -> None:
@@ -202,11 +206,11 @@ class SqlStore:
         if name in SEAL_MARKS:
             raise ValueError(f"the mark {name} is the store's own")
         if value is None:
-            await self._run(lambda c: c.execute("DELETE FROM mark WHERE name = ?", (name,)) and None)
+            await self._run(lambda c: c.execute("DELETE FROM mark WHERE name = ?", (stored_text(name),)) and None)
             return
         sealed = self._seal.seal(stored_text(value))
         sql = "INSERT INTO mark (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        await self._run(lambda c: c.execute(sql, (name, sealed)) and None)
+        await self._run(lambda c: c.execute(sql, (stored_text(name), sealed)) and None)
 
     async def first_mark(self, name: str, value: str) -> str:
         """Set it unless it is set; what stands there then."""
@@ -321,8 +325,8 @@ def _replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
         )
     else:
         written = connection.execute(
-            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?, watch = ?"
-            " WHERE id = ? AND revision = ? AND fence <= ?",
+            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?,"
+            " watch = ? WHERE id = ? AND revision = ? AND fence <= ?",
             (*row, link.revision, link.fence),
         )
     if written.rowcount != 1:

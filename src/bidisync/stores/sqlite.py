@@ -20,7 +20,7 @@ from bidisync.protocols import Seal
 from bidisync.stores.migrating import migrate
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
-from bidisync.stores.sql import SqlStore
+from bidisync.stores.sql import NoState, SqlStore
 from bidisync.stores.writer import Connection, Driver, Writer
 
 BUSY_S = 15.0
@@ -67,7 +67,7 @@ class SqliteStore(SqlStore):
 def _connect(path: str, create: bool) -> sqlite3.Connection:
     if path != ":memory:":
         if not create and not Path(path).exists():
-            raise Misconfigured(f"there is no state in {path}")
+            raise NoState(f"there is no state in {path}")
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:

@@ -1,6 +1,7 @@
 """What tests of a sync need: checks of every protocol, replicas in memory, time that a test decides."""
 
 from bidisync.testing.clock import ManualClock, SeededChance
+from bidisync.testing.hints import check_hint_store
 from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.mappers import check_mapper
 from bidisync.testing.replica import FULL, Call, MemoryReplica
@@ -14,6 +15,7 @@ __all__ = [
     "MemoryReplica",
     "SeededChance",
     "check_conflict_strategy",
+    "check_hint_store",
     "check_lock_provider",
     "check_mapper",
     "check_state_store",

@@ -78,6 +78,7 @@ async def check_state_store(make: Make) -> None:
         _indexes,
         _marks,
         _one_wins,
+        _takes_any_text,
     ):
         store = await make()
         try:
@@ -116,10 +117,13 @@ async def _binds_once(store: StateStore) -> None:
 
 
 async def _absorbs(store: StateStore) -> None:
-    stranger = await store.save(Link.begin(Ref(Side.RIGHT, "9")))
+    stranger = await store.save(attrs.evolve(Link.begin(Ref(Side.RIGHT, "9")), fence=3))
     link = await store.save(Link.begin(Ref(Side.LEFT, "1")))
     outdated = attrs.evolve(stranger, revision=stranger.revision + 7)
     await _refused(store, link.with_id(Side.RIGHT, "9"), "what is absorbed must be as it was read", outdated)
+    late = attrs.evolve(stranger, fence=2)
+    await _refused(store, link.with_id(Side.RIGHT, "9"), "a writer with a smaller fence can't absorb a link", late)
+    assert len(await store.load([Ref(Side.LEFT, "1"), Ref(Side.RIGHT, "9")])) == 2, "a refused end ends nothing"
     both = await store.save(link.with_id(Side.RIGHT, "9"), absorbs=[stranger])
     found = await store.load([Ref(Side.LEFT, "1"), Ref(Side.RIGHT, "9")])
     assert list(found.values()) == [both, both], "an absorbed link is gone"
@@ -224,6 +228,19 @@ async def _one_wins(store: StateStore) -> None:
     assert all(isinstance(answer, Link | Contended) for answer in answers), "the others are told so"
     many = await asyncio.gather(*(store.save(Link.begin(Ref(Side.RIGHT, f"m{n}"))) for n in range(50)))
     assert {link.revision for link in many} == {1}, "savers of different links do not disturb each other"
+
+
+async def _takes_any_text(store: StateStore) -> None:
+    for id in ("a\x00b", "\ud800", "\ufdd0", "%s ? '\"; --", "\\x00", "ü" * 300, "😀"):
+        saved = await store.save(attrs.evolve(Link.begin(Ref(Side.LEFT, id)), approved=id))
+        assert (await store.load(saved.refs)).get(saved.refs[0]) == saved, "any text can be an id, and a value"
+        await store.set_mark(id, id)
+        assert await store.get_mark(id) == id, "any text can be a mark"
+        await store.learn([Known(saved.refs[0], {"k": "h"})])
+        assert [known.ref for known in await store.matches(Side.LEFT, {"k": "h"})] == [saved.refs[0]], (
+            "and in the index"
+        )
+        await store.forget(saved.refs)
 
 
 async def _refused(store: StateStore, link: Link, law: str, absorbs: Link | None = None) -> None:
