@@ -18,7 +18,7 @@ own write ends after one look, and a crash is healed by calling it again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -31,6 +31,7 @@ from bidisync.flapping import calm
 from bidisync.gate import held
 from bidisync.gone import Canaries, weigh
 from bidisync.guards import DAY_S, Act, Run, acts_of, too_much
+from bidisync.imposing import Choose, impose
 from bidisync.index import Index
 from bidisync.journal import journaled
 from bidisync.looking import Rows, look, nothing_new, twin_due
@@ -48,6 +49,9 @@ from bidisync.spawn import side_by_side
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import REASON as TWIN
 from bidisync.twins import look_for_twin
+
+Work = Callable[["Engine", Ref, Link, Lease, Rows, Effects], Awaitable[Outcome]]
+"""What is done with a link while it is held."""
 
 
 @attrs.frozen
@@ -91,16 +95,29 @@ class Engine:
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
-        if not self.parts.run.id:
-            return await self._in_a_run().sync(ref, rows)
-        rows, effects = rows or {}, Effects()
-        link = Link.begin(ref)
+        return await self._in_a_run()._tried(ref, Engine._sync_held, rows or {})
+
+    async def impose(self, ref: Ref, choose: Choose, *, by: str) -> Outcome:
+        """Give both sides of a linked record the values that a person chose, and bring the rest into step.
+
+        Guards do not hold what a person decided record by record. A record without a
+        counterpart, or with one side gone, stays as it is.
+        """
+
+        def work(engine: Engine, ref: Ref, link: Link, lease: Lease, _: Rows, effects: Effects) -> Awaitable[Outcome]:
+            return engine._impose_held(choose, by, ref, link, lease, effects)
+
+        return await self._in_a_run()._tried(ref, work, {})
+
+    async def _tried(self, ref: Ref, work: Work, rows: Rows) -> Outcome:
+        """The outcome of the work on a link that is held meanwhile; from the top where a record moved."""
+        effects, link = Effects(), Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
             try:
                 link = await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
                     link = await self._still(ref, link)
-                    return await self._sync_held(ref, link, lease, rows, effects)
+                    return await work(self, ref, link, lease, rows, effects)
             except Underway as error:
                 return self._later(ref, link, error, effects, error.until)
             except (Stale, Contended) as error:
@@ -237,7 +254,24 @@ class Engine:
         theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
         effects.looks.update(looks)
-        link = await self._settle(link, looks, lease, effects)
+        return await self._done(ref, await self._settle(link, looks, lease, effects), looks, effects)
+
+    async def _impose_held(
+        self, choose: Choose, by: str, ref: Ref, link: Link, lease: Lease, effects: Effects
+    ) -> Outcome:
+        if link.tombstoned or len(link.refs) < len(Side):
+            return self._told(Outcome.of(ref, link, effects))
+        looks = {r.side: await look(self.parts, self._canaries, r, link, {}) for r in reversed(link.refs)}
+        effects.looks.update(looks)
+        if any(snapshot.gone for snapshot in looks.values()):
+            return self._told(Outcome.of(ref, link, effects))
+        link = landed(self.parts, link, looks)
+        left, right = self._dated(link, looks)
+        plan = impose(self.parts.policy, link.base, left, right, link.reviews, choose, by)
+        return await self._done(ref, await apply(self.parts, link, plan, looks, lease, effects), looks, effects)
+
+    async def _done(self, ref: Ref, link: Link, looks: Looks, effects: Effects) -> Outcome:
+        """The outcome of a link that was carried through; from the top where a record moved meanwhile."""
         if not link.settled:
             raise Again("a record moved while it was written")
         await self._learn(looks)

@@ -253,6 +253,7 @@ class Row(enum.Enum):
     FROZEN = "12"
     OUTDATED = "13"
     READ_ONLY = "14"
+    DECIDED = "person"
     NEW = "new"
 
 

@@ -64,7 +64,7 @@ def reconcile(
     decisions, kept = _decide(policy, base, left, right, reviews, moved)
     return Plan(
         tuple(decisions),
-        _writes(decisions, left, right),
+        writes_of(decisions, left, right),
         tuple([decision.field for decision in decisions if decision.agreed]),
         tuple(kept),
     )
@@ -351,7 +351,8 @@ def _told_once(decision: Decision) -> Review | None:
     return Review(kind, kind.value, decision.group, {decision.field: versions})
 
 
-def _writes(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> tuple[Write, ...]:
+def writes_of(decisions: Sequence[Decision], left: Snapshot, right: Snapshot) -> tuple[Write, ...]:
+    """One write for each side that these decisions give something to, in the order in which they are sent."""
     to_right: dict[str, Value] = {}
     to_left: dict[str, Value] = {}
     for decision in decisions:

@@ -106,6 +106,12 @@ RULES = (
         new_base="accepts the difference",
     ),
     Rule(
+        Row.DECIDED,
+        when="a person chose the value, or took an earlier decision back",
+        action="written to every side that holds another one, whatever the policy",
+        new_base="moves when all writes are acknowledged",
+    ),
+    Rule(
         Row.NEW,
         when="the record has no counterpart, and nobody matches",
         action="made on the other side, once, from these values",
