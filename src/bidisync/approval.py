@@ -9,7 +9,7 @@ import attrs
 from bidisync.errors import Contended
 from bidisync.guards import HeldPlan, held_plans, held_review
 from bidisync.protocols import Clock, StateStore
-from bidisync.state import Attempts, Journaled, Link
+from bidisync.state import Attempts, Journaled, Link, Tombstone
 
 TRIES = 10
 
@@ -41,6 +41,19 @@ async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
 
     chosen = [link for link in links if not link.tombstoned]
     await _change(store, clock, chosen, "retry", fresh)
+    return len(chosen)
+
+
+async def unlink(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
+    """End these links: their records stay, and are not kept in step any more; how many there were."""
+
+    def ended(link: Link) -> Link:
+        over = Tombstone(clock.now(), by="operator")
+        return attrs.evolve(link, tombstone=over, base={}, reviews=(), intent=None, missing=None, watch=None)
+
+    chosen = [link for link in links if not link.tombstoned]
+    await _change(store, clock, chosen, "unlink", ended)
+    await store.forget([ref for link in chosen for ref in link.refs])
     return len(chosen)
 
 

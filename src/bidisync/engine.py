@@ -24,7 +24,7 @@ import attrs
 
 from bidisync.apply import Again, apply, landed
 from bidisync.detectors import dated
-from bidisync.errors import Contended, Merged, Stale, SyncError, Transient, Unauthorized, Unavailable
+from bidisync.errors import Contended, Merged, Moved, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed, Noticed
 from bidisync.fence import Underway
 from bidisync.flapping import calm
@@ -125,6 +125,8 @@ class Engine:
                 if isinstance(error, Contended):
                     delay = self.parts.backoff.delay(error, attempt, self.parts.chance.fraction())
                     await self.parts.clock.sleep(delay or 0.0)
+            except Moved as error:
+                return self._told(attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason))
             except Merged as error:
                 return await self._merged(ref, error, effects)
             except SyncError as error:

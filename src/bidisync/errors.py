@@ -14,6 +14,7 @@ SyncError
     ├── Rejected         the remote refuses it as invalid
     │   └── Duplicate    … because such a record exists already
     ├── Merged           another record answers under this id
+    ├── Moved            not as it was when its plan was saved
     ├── Unauthorized     credentials or permissions
     └── Misconfigured    settings, mapping or policy are wrong
 ```
@@ -124,6 +125,12 @@ class Merged(Permanent):
     """A record answered under an id that is not its own: somebody may have merged two."""
 
     reason = "merged"
+
+
+class Moved(Permanent):
+    """What would be done is not what a saved plan says; nothing was written."""
+
+    reason = "moved"
 
 
 class Unauthorized(Permanent):

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from bidisync.model import ABSENT, Plan, Review, ReviewKind, Side, Verb
-from bidisync.state import Link, to_rest
+from bidisync.model import ABSENT, Decision, Plan, Review, ReviewKind, Side, Verb
+from bidisync.state import Journaled, Link, to_rest
 
 LEAST_SAMPLE = 20
 """Fewer records than this prove nothing about all of them."""
@@ -78,12 +78,16 @@ class Run:
     """One pass, or one record that was named: its name in the journal, and what is held in it.
 
     ``held`` gives for an act with its direction the reason why plans that contain it wait.
+    With ``only`` nothing else is carried out than the plans of these digests, by link; their
+    key is ``key``.
     """
 
     id: str = ""
     occasion: Occasion = Occasion.NAMED
     first_contact: bool = False
     held: Mapping[str, str] = attrs.field(factory=dict)
+    only: Mapping[str, str] | None = None
+    key: bytes = attrs.field(default=b"", repr=False)
 
     def counts(self, act: str) -> bool:
         """Whether an act of this run is remembered for the bounds of the next day."""
@@ -139,10 +143,19 @@ def digest(plan: Plan, link: Link, secret: bytes) -> str:
 
     Keyed, so that nobody can tell the values by trying.
     """
-    writes = [attrs.evolve(w, expect=None, fields=dict(sorted(w.fields.items()))) for w in plan.writes]
-    decisions = [decision for decision in plan.decisions if decision.writes]
-    parts = [link.id, *map(to_rest, writes), *map(to_rest, decisions)]
-    return hmac.new(secret, "\x1f".join(parts).encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+    verbs = {write.verb for write in plan.writes}
+    what = next((verb for verb in (Verb.DELETE, Verb.CREATE) if verb in verbs), Verb.UPDATE)
+    return _name_of(link.id, what.value, plan.decisions, secret)
+
+
+def digest_of(entry: Journaled, secret: bytes) -> str:
+    """The name of the plan that this entry of the journal remembers."""
+    return _name_of(entry.link_id, entry.what, entry.decisions, secret)
+
+
+def _name_of(link_id: str, what: str, decisions: Iterable[Decision], secret: bytes) -> str:
+    text = "\x1f".join((link_id, what, *(to_rest(decision) for decision in decisions if decision.writes)))
+    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
 @attrs.frozen

@@ -103,11 +103,13 @@ class Sweep:
                 await self.engine.parts.store.set_mark(f"cursor:{listed.value}", cursor)
         return tally
 
-    async def named(self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None) -> Tally:
-        """The given records, in up to ``rounds`` rounds."""
+    async def named(
+        self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None, run: Run | None = None
+    ) -> Tally:
+        """The given records, in up to ``rounds`` rounds, as a run of their own unless one is given."""
         tally = Tally()
         work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
-        engine = self.engine.during(Run(self.engine.parts.chance.token()[:16]))
+        engine = self.engine.during(run or Run(self.engine.parts.chance.token()[:16]))
         await self._deal(engine, refs, work, tally, progress)
         tally.rounds = 1
         while tally.rounds < rounds and await self._again(engine, tally, work, progress):

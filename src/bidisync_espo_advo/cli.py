@@ -107,13 +107,17 @@ def _shows(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("ids", nargs=-1, metavar="[ID …]")
 @click.option("--all", "everything", is_flag=True, help="Read both sides in full.")
 @click.option("--side", type=click.Choice(["left", "right"]), help="Only changes seen on this side.")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
 @_shows
 @_global
 @click.pass_obj
-def plan(options: Options, ids: tuple[str, ...], everything: bool, side: str | None, shows: bool) -> int:
+def plan(
+    options: Options, ids: tuple[str, ...], everything: bool, side: str | None, output: Path | None, shows: bool
+) -> int:
     """Say what sync would do, record by record and field by field; write nothing.
 
-    Values are masked: fields with the same letter hold the same value.
+    Values are masked: fields with the same letter hold the same value. A plan that was
+    saved holds none.
     """
     from bidisync_espo_advo.planning import plan_command
     from bidisync_espo_advo.report import Report
@@ -126,9 +130,22 @@ def plan(options: Options, ids: tuple[str, ...], everything: bool, side: str | N
         everything=everything,
         side=None if side is None else Side(side),
         shows=shows,
+        output=output,
         report=Report(options.as_json),
     )
     return asyncio.run(work)
+
+
+@group.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_global
+@click.pass_obj
+def apply(options: Options, file: Path) -> int:
+    """Carry out exactly a plan that `plan -o FILE` saved; what moved since is refused."""
+    from bidisync_espo_advo.applying import apply_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(apply_command(options.settings(), file=file, report=Report(options.as_json)))
 
 
 @group.command()
@@ -195,6 +212,92 @@ def retry(options: Options, links: tuple[str, ...], everything: bool) -> int:
         raise click.UsageError("give records, or --all")
     work = retry_command(options.settings(), names=links, everything=everything, report=Report(options.as_json))
     return asyncio.run(work)
+
+
+@group.command()
+@_shows
+@_global
+@click.pass_obj
+def conflicts(options: Options, shows: bool) -> int:
+    """List everything that waits for a person, and what to do about it."""
+    from bidisync_espo_advo.desk import conflicts_command
+    from bidisync_espo_advo.report import Report
+
+    return asyncio.run(conflicts_command(options.settings(), shows=shows, report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("link")
+@click.option("--field-group", "field_group", required=True, help="The group that waits.")
+@click.option("--take", required=True, metavar="left|right|base|merged|FILE", help="Whose values both sides get.")
+@_global
+@click.pass_obj
+def resolve(options: Options, link: str, field_group: str, take: str) -> int:
+    """Settle what waits in one field group of a link.
+
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware). A FILE holds a JSON object
+    of field names and values.
+    """
+    from bidisync_espo_advo.desk import resolve_command
+    from bidisync_espo_advo.report import Report
+
+    work = resolve_command(options.settings(), link=link, group=field_group, take=take, report=Report(options.as_json))
+    return asyncio.run(work)
+
+
+@group.command()
+@click.argument("link", required=False)
+@_shows
+@_global
+@click.pass_obj
+def history(options: Options, link: str | None, shows: bool) -> int:
+    """Print the audit trail of one link, or the newest entries of all."""
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.undoing import history_command
+
+    return asyncio.run(history_command(options.settings(), name=link, shows=shows, report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("run_or_decision")
+@click.option("--yes", is_flag=True, help="Do not ask before writing.")
+@_global
+@click.pass_obj
+def undo(options: Options, run_or_decision: str, yes: bool) -> int:
+    """Take back a run or one decision; what somebody edited since keeps the later edit.
+
+    Runs and decisions stand in `history`.
+    """
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.undoing import undo_command
+
+    settings = options.settings()
+    _confirmed(yes, f"Write back what {run_or_decision} replaced, to both systems?")
+    return asyncio.run(undo_command(settings, what=run_or_decision, report=Report(options.as_json)))
+
+
+@group.command()
+@click.argument("links", nargs=-1, required=True, metavar="LINK …")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_global
+@click.pass_obj
+def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
+    """End links: both records stay, and are never kept in step again."""
+    from bidisync_espo_advo.desk import unlink_command
+    from bidisync_espo_advo.report import Report
+
+    settings = options.settings()
+    _confirmed(yes, f"End {len(links)} links for good?")
+    return asyncio.run(unlink_command(settings, names=links, report=Report(options.as_json)))
+
+
+def _confirmed(yes: bool, question: str) -> None:
+    """Ask a person at a terminal; without one, ``--yes`` is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to ask: say --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 @group.command()

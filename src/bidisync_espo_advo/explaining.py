@@ -8,7 +8,7 @@ import attrs
 
 from bidisync.clock import utc_text
 from bidisync.engine import Explanation
-from bidisync.model import ABSENT, Decision, Row, Seen, Side
+from bidisync.model import ABSENT, Decision, Row, Seen, Side, Versions
 from bidisync.state import Journaled
 from bidisync.table import RULE
 
@@ -25,10 +25,13 @@ class Mask:
     def of(self, decision: Decision) -> tuple[Seen, ...]:
         """Base, left, right and result of a decision; what is empty or was not delivered stays so."""
         versions = decision.versions
+        return self.each(versions.base, versions.left, versions.right, decision.result)
+
+    def each(self, *values: Seen) -> tuple[Seen, ...]:
+        """These values of one field."""
         letters: dict[object, str] = {}
         return tuple(
-            value if self.shows or value is None or value is ABSENT else _letter(value, letters)
-            for value in (versions.base, versions.left, versions.right, decision.result)
+            value if self.shows or value is None or value is ABSENT else _letter(value, letters) for value in values
         )
 
 
@@ -53,7 +56,7 @@ def _told(value: Seen) -> object:
 def why(decision: Decision) -> str:
     """The row's action, the policy where it mattered, and the reason code."""
     text = RULE[decision.row].action
-    if decision.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT):
+    if decision.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT, Row.DECIDED):
         text = f"{RULE[decision.row].name} ({decision.policy})"
     return f"{text}; {decision.reason}" if decision.reason else text
 
@@ -62,6 +65,17 @@ def line(decision: Decision, mask: Mask) -> tuple[str, ...]:
     """One field as a line of a table: see ``HEAD``."""
     written = " and ".join(NAMES[side] for side in decision.writes)
     return (decision.field, decision.row.value, *map(_printed, mask.of(decision)), written or "–", why(decision))
+
+
+def versions_line(field: str, versions: Versions, mask: Mask) -> tuple[str, ...]:
+    """A field that waits, as a line of a table: its name, base, left and right."""
+    return (field, *map(_printed, mask.each(versions.base, versions.left, versions.right)))
+
+
+def versions_document(versions: Versions, mask: Mask) -> dict[str, object]:
+    """The same for a program."""
+    told = map(_told, mask.each(versions.base, versions.left, versions.right))
+    return dict(zip(("base", "left", "right"), told, strict=True))
 
 
 def document(decision: Decision, mask: Mask) -> dict[str, object]:

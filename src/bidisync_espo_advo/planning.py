@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import attrs
 
@@ -14,6 +15,7 @@ from bidisync.model import LinkState, Row, Side
 from bidisync.outcome import Tally
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import open_store, open_sync
+from bidisync_espo_advo.applying import SavedPlan
 from bidisync_espo_advo.commands import Exit, held_document, held_rows, read_ref
 from bidisync_espo_advo.explaining import (
     HEAD,
@@ -63,9 +65,16 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
 
 
 async def plan_command(
-    settings: Settings, *, ids: tuple[str, ...], everything: bool, side: Side | None, shows: bool, report: Report
+    settings: Settings,
+    *,
+    ids: tuple[str, ...],
+    everything: bool,
+    side: Side | None,
+    shows: bool,
+    report: Report,
+    output: Path | None = None,
 ) -> int:
-    """What a sync would do, record by record; writes nothing anywhere."""
+    """What a sync would do, record by record; writes nothing anywhere but, if asked, the plan itself."""
     refs = [read_ref(text) for text in ids]
     mask = Mask(shows)
     clock = SystemClock()
@@ -85,6 +94,8 @@ async def plan_command(
         ]
         held = [held_document(plan) for plan in held_plans(await sync.engine.parts.store.waiting())]
         result = PlanResult.of(tally, entries, sync.calls, held)
+        if output is not None:
+            SavedPlan.of(entries, sync.engine.parts.chance.token()).save(output)
     if report.as_json:
         report.document({**attrs.asdict(result), "records": [entry_document(entry, mask) for entry in entries]})
     else:
@@ -92,6 +103,8 @@ async def plan_command(
             head = f"{entry.what} {entry.link_id} {entry.reason}".rstrip()
             report.table(head, HEAD, [line(decision, mask) for decision in entry.decisions])
         report.show("Plan (nothing was written)", result.rows(), {})
+        if output is not None:
+            report.say(f"espo-advo apply {output} carries out exactly this")
     return Exit.WAITING if result.waiting else Exit.IN_SYNC
 
 

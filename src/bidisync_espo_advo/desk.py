@@ -1,0 +1,184 @@
+"""What waits for a person, and what the person says: ``conflicts``, ``resolve`` and ``unlink``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import attrs
+
+from bidisync.approval import unlink
+from bidisync.clock import SystemClock
+from bidisync.conflicts import Merge, ask
+from bidisync.errors import Misconfigured
+from bidisync.imposing import Choose
+from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, Seen, Value, Versions
+from bidisync.state import Link
+from bidisync_espo_advo.app import open_store, open_sync
+from bidisync_espo_advo.commands import Exit
+from bidisync_espo_advo.explaining import NAMES, Mask, versions_document, versions_line
+from bidisync_espo_advo.fields import GROUPS, party_fields
+from bidisync_espo_advo.operating import link_named, opened_state
+from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.starting import sign_in
+
+TAKES = ("left", "right", "base", "merged")
+
+
+async def conflicts_command(settings: Settings, *, shows: bool, report: Report) -> int:
+    """Everything that waits for a person, link by link."""
+    mask = Mask(shows)
+    async with opened_state(settings) as store:
+        links = await store.waiting()
+    if report.as_json:
+        report.document({"conflicts": [_document(link, mask) for link in links]})
+    elif not links:
+        report.say("Nothing waits for a person.")
+    for link in () if report.as_json else links:
+        report.say(f"{link.id}: {link.state.value} ({', '.join(str(ref) for ref in link.refs)})")
+        if link.attempts.dead:
+            report.say(f"  given up: {link.attempts.reason}; espo-advo retry {link.id}")
+        for review in link.reviews:
+            title = f"  {review.kind.value}, {review.reason} {review.group}".rstrip()
+            rows = [versions_line(name, versions, mask) for name, versions in review.fields.items()]
+            report.table(title, ("field", "base", *NAMES.values()), rows)
+            report.say(f"  {_advice(link, review)}")
+    return Exit.WAITING if links else Exit.IN_SYNC
+
+
+def _advice(link: Link, review: Review) -> str:
+    if review.plan:
+        return "espo-advo status shows the hash to approve"
+    if review.group:
+        return f"espo-advo resolve {link.id} --field-group {review.group} --take {'|'.join(TAKES)}|FILE"
+    return f"settle it in the systems themselves, or: espo-advo unlink {link.id}"
+
+
+def _document(link: Link, mask: Mask) -> dict[str, object]:
+    return {
+        "link": link.id,
+        "left": link.left_id,
+        "right": link.right_id,
+        "state": link.state.value,
+        "reason": link.attempts.reason if link.attempts.dead else (link.reviews[0].reason if link.reviews else ""),
+        "reviews": [
+            {
+                "kind": review.kind.value,
+                "reason": review.reason,
+                "group": review.group,
+                "hash": review.plan,
+                "fields": {name: versions_document(versions, mask) for name, versions in review.fields.items()},
+            }
+            for review in link.reviews
+        ],
+    }
+
+
+@attrs.define
+class Choice:
+    """What a person chose for the fields of one group; it remembers what it was asked."""
+
+    fields: frozenset[str]
+    pick: Callable[[str, Versions], Seen]
+    chosen: set[str] = attrs.Factory(set)
+
+    def __call__(self, name: str, versions: Versions) -> Seen:
+        """The chosen value of a field of the group; other fields are left alone."""
+        value = self.pick(name, versions) if name in self.fields else ABSENT
+        if value is not ABSENT:
+            self.chosen.add(name)
+        return value
+
+
+async def resolve_command(settings: Settings, *, link: str, group: str, take: str, report: Report) -> int:
+    """Settle what waits in one group of a link, on both sides."""
+    if group not in GROUPS:
+        raise Misconfigured(f"there is no field group {group!r}; known are {', '.join(GROUPS)}")
+    pick = _picks(take, group)
+    settings.require_remotes()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings, create=False)
+        stack.push_async_callback(store.close)
+        found = await link_named(store, link)
+        waiting = frozenset(name for review in found.reviews if review.group == group for name in review.fields)
+        if not waiting:
+            raise Misconfigured(f"nothing of {group} waits in {found.id}; espo-advo conflicts lists what does")
+        _require_answers(found, group, pick)
+        sync = await stack.enter_async_context(open_sync(settings, store=store))
+        await sign_in(sync.remotes)
+        choice = Choice(waiting, pick)
+        outcome = await sync.engine.impose(found.refs[0], choice, by=f"operator: {take if take in TAKES else 'values'}")
+        now = await link_named(store, link)
+    left_open = [name for review in now.reviews if review.group == group for name in review.fields]
+    document = {
+        "link": now.id,
+        "state": outcome.state.value,
+        "reason": outcome.reason,
+        "settled": sorted(choice.chosen - set(left_open)),
+        "open": sorted(left_open),
+        "updated": {side.value: side in outcome.updated for side in NAMES},
+    }
+    written = " and ".join(name for side, name in NAMES.items() if side in outcome.updated) or "nowhere"
+    rows = [("settled", ", ".join(sorted(choice.chosen - set(left_open))) or "nothing"), ("written to", written)]
+    rows += [("still open", ", ".join(left_open))] if left_open else []
+    report.show(f"{now.id}: {outcome.state.value}", rows, document)
+    settled = not left_open and outcome.state in (LinkState.IN_SYNC, now.state)
+    return Exit.IN_SYNC if settled and not now.waits else Exit.WAITING
+
+
+def _require_answers(link: Link, group: str, pick: Choose) -> None:
+    """Refuse a choice that has no value for a field that waits, before anything is written."""
+    for review in link.reviews:
+        for name, versions in review.fields.items() if review.group == group else ():
+            if pick(name, versions) is ABSENT:
+                raise Misconfigured(
+                    f"there is no such value for {name}, or it can't be merged: take a side, or a file with its value"
+                )
+
+
+def _picks(take: str, group: str) -> Choose:
+    if take in ("left", "right", "base"):
+        return lambda name, versions: getattr(versions, take)
+    if take == "merged":
+        return lambda name, versions: _merged(group, name, versions)
+    values = _values(Path(take), group)
+    return lambda name, versions: values.get(name, ABSENT)
+
+
+def _merged(group: str, name: str, versions: Versions) -> Seen:
+    if versions.left is ABSENT or versions.right is ABSENT:
+        return ABSENT
+    one = Contested(versions.base, versions.left, versions.right)
+    answer = Merge(ask)(Conflict(group, {name: one}))
+    return ABSENT if isinstance(answer, Defer) else answer[name]
+
+
+def _values(path: Path, group: str) -> Mapping[str, Value]:
+    """The values in a JSON file, by field name."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(
+            f"--take is {', '.join(TAKES)} or a JSON file of values; {path} can't be read: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise Misconfigured(f"{path} is no JSON") from error
+    members = [field.name for field in party_fields() if field.group == group]
+    if not isinstance(document, dict) or not all(isinstance(v, str | None) for v in document.values()):
+        raise Misconfigured(f"{path} must hold an object of field names and texts (or null)")
+    strange = sorted(set(document) - set(members))
+    if strange:
+        raise Misconfigured(f"{path}: {strange[0]!r} is no field of {group}; it has {', '.join(members)}")
+    return document
+
+
+async def unlink_command(settings: Settings, *, names: Sequence[str], report: Report) -> int:
+    """End links: both records stay as they are and are never kept in step again."""
+    async with opened_state(settings) as store:
+        links = [await link_named(store, name) for name in names]
+        number = await unlink(store, SystemClock(), links)
+    report.show("Unlinked", [("links ended", str(number))], {"unlinked": [link.id for link in links]})
+    return Exit.IN_SYNC

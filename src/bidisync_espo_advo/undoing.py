@@ -1,0 +1,141 @@
+"""What was done, and how to take it back: the commands ``history`` and ``undo``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import attrs
+
+from bidisync.clock import utc_text
+from bidisync.errors import Misconfigured
+from bidisync.model import ABSENT, Decision, Seen, Side, Versions
+from bidisync.protocols import StateStore
+from bidisync.state import Journaled
+from bidisync_espo_advo.app import PartySync, open_store, open_sync
+from bidisync_espo_advo.commands import Exit
+from bidisync_espo_advo.explaining import HEAD, Mask, entry_document, line
+from bidisync_espo_advo.operating import link_named, opened_state
+from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.starting import sign_in
+
+NEWEST = 50
+PAGE = 500
+
+
+async def history_command(settings: Settings, *, name: str | None, shows: bool, report: Report) -> int:
+    """The audit trail, newest first: of one link, or the newest entries of all."""
+    mask = Mask(shows)
+    async with opened_state(settings) as store:
+        if name is None:
+            entries = list(await store.history(limit=NEWEST))
+        else:
+            link = await link_named(store, name)
+            entries = [pair async for pair in _all(store) if pair[1].link_id == link.id]
+    if report.as_json:
+        documents = [{"decision": number, "run": e.run, **entry_document(e, mask)} for number, e in entries]
+        report.document({"history": documents})
+        return Exit.IN_SYNC
+    for number, entry in entries:
+        head = f"{number}  {utc_text(entry.at)} UTC  {entry.what} {entry.link_id} {entry.reason}".rstrip()
+        report.table(f"{head}  (run {entry.run})", HEAD, [line(decision, mask) for decision in entry.decisions])
+    return Exit.IN_SYNC
+
+
+async def _all(store: StateStore) -> AsyncIterator[tuple[int, Journaled]]:
+    before: int | None = None
+    while page := await store.history(before=before, limit=PAGE):
+        for pair in page:
+            yield pair
+        before = page[-1][0]
+
+
+@attrs.define
+class Undo:
+    """Gives the fields of one link back what they held before, unless somebody has edited them since."""
+
+    before: Mapping[str, tuple[Seen, Seen]]
+    restored: set[str] = attrs.Factory(set)
+    kept: set[str] = attrs.Factory(set)
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision]) -> Undo:
+        """What these decisions, oldest first, wrote over, and what they wrote."""
+        found: dict[str, tuple[Seen, Seen]] = {}
+        for decision in decisions:
+            if decision.writes:
+                first = found[decision.field][0] if decision.field in found else _before(decision)
+                found[decision.field] = (first, decision.result)
+        return cls(found)
+
+    def __call__(self, name: str, versions: Versions) -> Seen:
+        """The value from before, where both sides still hold what was written."""
+        if name not in self.before:
+            return ABSENT
+        old, written = self.before[name]
+        if versions.left != written or versions.right != written or old is ABSENT:
+            self.kept.add(name)
+            return ABSENT
+        self.restored.add(name)
+        return old
+
+
+def _before(decision: Decision) -> Seen:
+    """What both sides get back: what the written side held, or the base where both were written."""
+    if len(decision.writes) == 1:
+        return decision.versions.on(decision.writes[0])
+    return decision.versions.base
+
+
+async def undo_command(settings: Settings, *, what: str, report: Report) -> int:
+    """Take back a run or one decision, as far as nobody has edited the values since."""
+    settings.require_remotes()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings, create=False)
+        stack.push_async_callback(store.close)
+        entries = await _entries(store, what)
+        sync = await stack.enter_async_context(open_sync(settings, store=store))
+        await sign_in(sync.remotes)
+        with report.progress("undoing") as progress:
+            undone = []
+            for place, (link_id, mine) in enumerate(entries.items()):
+                undone.append(await _undo_one(sync, store, link_id, mine, what))
+                if progress is not None:
+                    progress(place + 1, len(entries))
+    counts = {kind: sum(one["result"] == kind for one in undone) for kind in ("restored", "kept", "not_undone")}
+    rows = [
+        ("restored", f"{counts['restored']} records"),
+        ("kept, as somebody edited them since", f"{counts['kept']} records"),
+        ("not undone (made or linked: end it with espo-advo unlink)", f"{counts['not_undone']} records"),
+    ]
+    report.show(f"Undo of {what}", rows, {**counts, "records": undone})
+    return Exit.IN_SYNC if counts["restored"] == len(undone) else Exit.WAITING
+
+
+async def _entries(store: StateStore, what: str) -> dict[str, list[Journaled]]:
+    """The entries of a run, or the one of that number, by link and oldest first."""
+    found: dict[str, list[Journaled]] = {}
+    async for number, entry in _all(store):
+        if entry.run == what or str(number) == what:
+            found.setdefault(entry.link_id, []).insert(0, entry)
+    if not found:
+        raise Misconfigured(f"there is no run and no decision {what}; espo-advo history lists them")
+    return found
+
+
+async def _undo_one(
+    sync: PartySync, store: StateStore, link_id: str, entries: Sequence[Journaled], what: str
+) -> dict[str, object]:
+    decisions = [decision for entry in entries if entry.what == "update" for decision in entry.decisions]
+    undo = Undo.of(decisions)
+    told: dict[str, object] = {"link": link_id, "result": "not_undone", "restored": [], "kept": []}
+    if not undo.before:
+        return told
+    link = await link_named(store, link_id)
+    side = Side.LEFT if link.left_id is not None else Side.RIGHT
+    ref = next(ref for ref in link.refs if ref.side is side)
+    outcome = await sync.engine.impose(ref, undo, by=f"undo of {what}")
+    told.update(restored=sorted(undo.restored), kept=sorted(undo.kept), state=outcome.state.value)
+    told["result"] = "restored" if undo.restored and not undo.kept else "kept"
+    return told
