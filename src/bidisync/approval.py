@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended
 from bidisync.guards import HeldPlan, held_plans, held_review
 from bidisync.protocols import Clock, StateStore
@@ -34,10 +35,14 @@ async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | No
 
 
 async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
-    """Try these links again from the beginning, dead or put off; how many there were."""
+    """Try these links again from the beginning, dead or put off; how many there were.
+
+    A create of which nobody can tell what became is sent again: only a person may say so.
+    """
 
     def fresh(link: Link) -> Link:
-        return attrs.evolve(link, attempts=Attempts(), settled=False)
+        doubts = tuple(review for review in link.reviews if review.reason != UNCONFIRMED)
+        return attrs.evolve(link, attempts=Attempts(), reviews=doubts, settled=False)
 
     chosen = [link for link in links if not link.tombstoned]
     await _change(store, clock, chosen, "retry", fresh)

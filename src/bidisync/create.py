@@ -41,6 +41,8 @@ from bidisync.schema import alike
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone, Watch
 from bidisync.strangers import Strangers
 
+UNCONFIRMED = "create_unconfirmed"  # nobody can tell what became of it
+TWIN = "twin"  # it was made more than once
 FIRST_LOOK_S = 900.0
 WATCHED_S = 72_000.0
 
@@ -214,7 +216,7 @@ class Creation:
         side = intent.side.other
         found, doubtful = await self._made(link)
         if len(found) > 1:
-            return await self.strangers.stop(link, "twin")
+            return await self.strangers.stop(link, TWIN)
         if found:
             self.effects.created.add(intent.side)
             bound = attrs.evolve(
@@ -230,7 +232,7 @@ class Creation:
         if self.parts.clock.now() < intent.not_before:
             return link
         if doubtful or not self.parts.replica(intent.side).capabilities.finds_created:
-            return await self.strangers.stop(link, "create_unconfirmed")
+            return await self.strangers.stop(link, UNCONFIRMED)
         mine = await self.parts.replica(side).get(link.on(side) or "")
         if mine.gone:
             now = self.parts.clock.now()  # a request that still arrives makes a record that is nobody's

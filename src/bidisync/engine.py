@@ -19,10 +19,12 @@ own write ends after one look, and a crash is healed by calling it again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 
 from bidisync.apply import Again, apply, landed
+from bidisync.create import TWIN
 from bidisync.detectors import dated
 from bidisync.errors import Contended, Merged, Moved, Stale, SyncError, Transient, Unauthorized, Unavailable
 from bidisync.events import Examined, Failed, Noticed
@@ -47,7 +49,6 @@ from bidisync.retry import counts
 from bidisync.scope import begin_anew
 from bidisync.spawn import side_by_side
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
-from bidisync.twins import REASON as TWIN
 from bidisync.twins import look_for_twin
 
 Work = Callable[["Engine", Ref, Link, Lease, Rows, Effects], Awaitable[Outcome]]
@@ -231,6 +232,8 @@ class Engine:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
+            if any(review.kind is ReviewKind.IDENTITY for review in link.reviews):
+                return await self._shown(ref, link, effects)
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
@@ -375,7 +378,7 @@ class Engine:
             journal = [journaled(self.parts, link, "review", reason=error.reason)]
             link = attrs.evolve(link, reviews=(*others, review), attempts=Attempts(), settled=True)
             link = await self.parts.store.save(link, journal=journal)
-        return self._told(Outcome.of(ref, link, effects))
+        return await self._shown(ref, link, effects)
 
     async def _too_many_deletes(self, link: Link, plan: Plan) -> Review | None:
         """Deletions count whoever asked for them: the review under which one too many waits."""
@@ -403,7 +406,31 @@ class Engine:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
         self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
-        return self._told(Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at))
+        return await self._shown(ref, link, effects, retry_at=None if delay is None else next_at)
+
+    async def _shown(self, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
+        """The outcome of a link that does not go on as it should, once its records show that.
+
+        Where that is not possible now, they show it at the next occasion.
+        """
+        outcome = self._told(Outcome.of(ref, link, effects, retry_at=retry_at))
+        with suppress(SyncError):
+            await self._show_standing(link, effects)
+        return outcome
+
+    async def _show_standing(self, link: Link, effects: Effects) -> None:
+        parts = self.parts
+        sides = [ref for ref in link.refs if parts.replica(ref.side).capabilities.keeps_notes]
+        if not sides or not parts.show_state:
+            return
+        async with parts.locks.hold(link.id) as lease:
+            now = await self._link_of(link.origin)
+            if now.revision != link.revision:
+                return  # somebody went on with it meanwhile
+            looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
+            shown = await show(parts, now, looks, lease, claimed=now.intent is not None)
+            if shown != now:
+                await parts.store.save(attrs.evolve(shown, settled=now.settled, intent=now.intent))
 
 
 def _restored(link: Link) -> Link:

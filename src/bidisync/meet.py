@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from bidisync.apply import Again
-from bidisync.create import Creation
+from bidisync.create import TWIN, UNCONFIRMED, Creation
 from bidisync.errors import Contended
 from bidisync.identity import shares_strong
 from bidisync.index import Index
@@ -19,6 +19,9 @@ from bidisync.parts import Parts
 from bidisync.protocols import Lease
 from bidisync.state import Link
 from bidisync.strangers import Strangers
+
+AT_MOST_ONCE = (UNCONFIRMED, TWIN)
+"""Reasons why nothing is made any more until a person says so."""
 
 
 @attrs.frozen
@@ -43,6 +46,9 @@ class Meeting:
             return await self.strangers.adopt(link, verdict)
         if isinstance(verdict, Defer):
             return await self.strangers.review(link, mine, side, verdict.reason)
+        doubt = next((review.reason for review in link.reviews if review.reason in AT_MOST_ONCE), None)
+        if doubt is not None:
+            return await self.strangers.review(link, mine, side, doubt)
         return await self.creation.create(link, mine, side)
 
     async def _find(self, link: Link, mine: Snapshot, side: Side) -> Ref | Defer | None:
@@ -52,7 +58,7 @@ class Meeting:
         await self.index.ready(side.other)
         await self._not_just_made(link, mine, side)
         if await self._is_twin(mine, side):
-            return Defer("twin")
+            return Defer(TWIN)
         candidates = await self.index.matches(side.other, mine)
         links = await self.parts.store.load([known.ref for known in candidates])
         verdict = self.parts.identity.judge(

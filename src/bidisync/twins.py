@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import attrs
 
-from bidisync.create import Creation
+from bidisync.create import TWIN, Creation
 from bidisync.index import Index
 from bidisync.journal import journaled
 from bidisync.model import Ref, Review, ReviewKind, Snapshot
 from bidisync.parts import Parts
 from bidisync.state import Intent, Link
-
-REASON = "twin"
 
 
 async def look_for_twin(parts: Parts, index: Index, creation: Creation, link: Link) -> Link:
@@ -31,12 +29,12 @@ async def look_for_twin(parts: Parts, index: Index, creation: Creation, link: Li
     twins = await _twins(parts, creation, link, watch.intent)
     if not twins:
         return await parts.store.save(attrs.evolve(link, watch=again))
-    review = Review(ReviewKind.IDENTITY, REASON)
+    review = Review(ReviewKind.IDENTITY, TWIN)
     await index.learn(watch.intent.side, twins)
     known = [r for r in link.reviews if (r.kind, r.reason) != (review.kind, review.reason)]
     stored = await parts.store.save(
         attrs.evolve(link, watch=again, reviews=(*known, review), settled=True),
-        journal=[journaled(parts, link, "review", reason=REASON)],
+        journal=[journaled(parts, link, "review", reason=TWIN)],
     )
     for twin in twins:
         await _flag(parts, Ref(watch.intent.side, twin.id), review)

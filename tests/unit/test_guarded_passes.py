@@ -417,3 +417,51 @@ def test_bounds_need_the_number_and_the_percentage():
     assert not bounds.passed(Act.OVERWRITE, 20, 100)
     assert bounds.passed(Act.CREATE, 51, 100)
     assert not bounds.passed(Act.CREATE, 50, 100)
+
+
+async def test_where_nobody_can_tell_what_became_of_a_create_it_is_sent_once_until_a_person_says_so():
+    pair = Pair()
+    pair.right.capabilities = attrs.evolve(pair.right.capabilities, finds_created=False)
+    pair.left.add(name="Ada", born=None, x=None, y=None)
+    lost = 0
+
+    def lose(call: Call) -> None:
+        nonlocal lost
+        if call.verb == "create" and not lost:
+            lost += 1
+            raise Unconfirmed("lost")
+
+    pair.right.before = lose
+    for _ in range(5):
+        await pair.sweep(everything=True)
+        pair.clock.advance(7200)
+    assert [call.verb for call in pair.right.writes] == ["create"]
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["create_unconfirmed"]
+    assert pair.left.records["l1"].notes.state is LinkState.REVIEW
+    await rearm(pair.store, pair.clock, [link])
+    await pair.sweep()
+    assert len(pair.right.records) == 1
+    assert not await pair.store.waiting()
+
+
+async def test_records_show_that_they_are_tried_again_given_up_and_right_again():
+    pair = await office(2)
+    pair.left.edit("l1", x="new")
+
+    def broken(call: Call) -> None:
+        if call.verb == "update":
+            raise Unavailable("this record only")
+
+    pair.right.before = broken
+    await pair.sweep(rounds=1)
+    assert pair.left.records["l1"].notes.state is LinkState.RETRY
+    for _ in range(6):
+        pair.clock.advance(7200)
+        await pair.sweep(rounds=1)
+    notes = pair.left.records["l1"].notes
+    assert (notes.state, notes.reason, notes.attempts) == (LinkState.DEAD, "unavailable", 5)
+    pair.right.before = lambda call: None
+    await rearm(pair.store, pair.clock, await pair.store.waiting())
+    await pair.sweep()
+    assert pair.left.records["l1"].notes.state is LinkState.IN_SYNC
