@@ -543,6 +543,16 @@ def test_a_unit_that_only_one_of_two_records_fills_is_filled():
     assert (whole.writes, [review.reason for review in whole.reviews]) == ((), ["first_contact"])
 
 
+def test_two_records_that_meet_fill_each_others_blanks_where_fields_move_alone():
+    rules = policy(Field("street", "g"), Field("city", "g"))
+    left, right = Snapshot("1", {"street": "Allee 1", "city": None}), Snapshot("2", {"street": None, "city": "Köln"})
+    plan = reconcile(rules, {}, left, right)
+    assert [(w.side, w.fields) for w in plan.writes] == [
+        (Side.RIGHT, {"street": "Allee 1"}),
+        (Side.LEFT, {"city": "Köln"}),
+    ]
+
+
 def test_a_respelling_is_no_change_that_could_contest_the_other_sides():
     def never(conflict: Conflict) -> Resolution:
         raise AssertionError("nobody contests it")
