@@ -193,6 +193,10 @@ class Wire:
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
         ends = self.clock.monotonic() + self.retry_for_s
+        try:
+            return await self._read(request, usable)
+        except _TryAgain as error:  # only now the machinery of retries, which costs more than the read
+            failed: _TryAgain | None = error
 
         def again(error: Exception) -> bool | float:
             return self.clock.monotonic() < ends and _again(error)
@@ -202,13 +206,19 @@ class Wire:
                 on=again, attempts=8, timeout=None, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    response = await self._once(request)
-                    if response.status == 200 and not usable(response):
-                        raise _TryAgain(self.unreadable(request))
-                    return response
+                    if failed is not None:
+                        first, failed = failed, None
+                        raise first
+                    return await self._read(request, usable)
         except _TryAgain as error:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
+
+    async def _read(self, request: Request, usable: Usable) -> Response:
+        response = await self._once(request)
+        if response.status == 200 and not usable(response):
+            raise _TryAgain(self.unreadable(request))
+        return response
 
     async def _once(self, request: Request) -> Response:
         async with self._slots:
