@@ -183,6 +183,8 @@ class Oracle:
         for applied in self.world.applied:
             if applied.verb is Verb.DELETE:
                 continue
+            if self.world.scenario.enforced and applied.side is Side.RIGHT and applied.before == applied.after:
+                self.world.violated("C8", f"{applied.by} wrote right {applied.id} as it was")
             who = self.world.people.who(applied.after)
             for name, value in applied.after.items():
                 if token_of(value) == token_of(applied.before.get(name)) or name in applied.in_window:
