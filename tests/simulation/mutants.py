@@ -96,10 +96,10 @@ MUTANTS = (
     ),
     Mutant("base never moves", "apply.py", "        base={**link.base, **agreed},\n", "        base=link.base,\n"),
     Mutant(
-        "base is what was read afterwards on both sides",
+        "base is what a person made of the other side meanwhile",
         "apply.py",
-        "        if name not in sent_later\n    }\n",
-        "        if name not in sent_later\n    }\n    agreed = {}\n",
+        "((seen if name in sent.get(side, ()) else looks)[side]",
+        "(seen[side]",
     ),
     Mutant(
         "the shadow stays after a write",

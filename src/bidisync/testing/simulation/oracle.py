@@ -201,7 +201,8 @@ class Oracle:
         for link, line in self.world.store.journaled:
             who = self._who(link)
             for decision in line.decisions:
-                if decision.row is not Row.BOTH_CHANGED:
+                strangers = decision.row is Row.FIRST_CONTACT and self._made_by_us(link)
+                if decision.row is not Row.BOTH_CHANGED and not strangers:
                     continue
                 self.verdict.settled += 1
                 one = (who, decision.field, token_of(decision.versions.left))
@@ -210,6 +211,14 @@ class Oracle:
                     self.verdict.spurious += 1
                     if not self.world.faulty and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
+
+    def _made_by_us(self, link: Link) -> bool:
+        """Whether one of the two records was made from the other: then they never meet as strangers."""
+        made = self.world.people.made
+        ids = [(side, link.on(side)) for side in Side]
+        return all(id is not None for _, id in ids) and any(
+            id not in made.get((side, self.world.people.names.get((side, id or ""), "")), ()) for side, id in ids
+        )
 
     def _no_values_told(self) -> None:
         """C15: no observer is ever told a value."""
