@@ -207,7 +207,7 @@ class Oracle:
                 self.verdict.settled += 1
                 one = (who, decision.field, token_of(decision.versions.left))
                 other = (who, decision.field, token_of(decision.versions.right))
-                if lineage.descends(one, other):
+                if (who, decision.field) not in lineage.reused and lineage.descends(one, other):
                     self.verdict.spurious += 1
                     if not self.world.faulty and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")

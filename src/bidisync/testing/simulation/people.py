@@ -36,12 +36,16 @@ class Lineage:
     """Which edit replaced which value, for every field of every person on record."""
 
     parents: dict[tuple[str, str, str], set[tuple[str, str, str]]] = attrs.Factory(dict)
+    reused: set[tuple[str, str]] = attrs.Factory(set)
+    """Fields that got a value for a second time: there, who knew what can't be told."""
     edits: dict[tuple[str, str, str], str] = attrs.Factory(dict)
     """Each edit (who, field, token) and the moment and side at which it was made, in words."""
 
     def edited(self, who: str, field: str, token: str, before: Iterable[str], told: str) -> None:
         """Somebody replaced one of these values."""
         key = (who, field, token)
+        if not token or key in self.parents:
+            self.reused.add((who, field))
         self.parents.setdefault(key, set()).update((who, field, old) for old in before if old != token)
         if token:
             self.edits.setdefault(key, told)
