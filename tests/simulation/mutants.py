@@ -80,6 +80,7 @@ MUTANTS = (
         "apply.py",
         "        journal=of_plan(parts, link, plan),\n    )\n    done",
         "    )\n    done",
+        "heals by row 4; seen only as more spurious conflicts",
     ),
     Mutant(
         "nothing stored before an update",
@@ -155,6 +156,7 @@ MUTANTS = (
         "create.py",
         "        again = intent_for(self.parts, Verb.CREATE, intent.side, intent.payload, intent.watermark)\n        again = attrs.evolve(again",
         "        newer = {k: mine.fields.get(k) for k in intent.payload}\n        again = intent_for(self.parts, Verb.CREATE, intent.side, newer, intent.watermark)\n        again = attrs.evolve(again",
+        "equivalent within the faults: nothing arrives after the wait, so what is sent again is a first request",
     ),
     Mutant("open creates are not asked about", "meet.py", "        await self._not_just_made(link, mine, side)\n", ""),
     Mutant(
@@ -289,6 +291,7 @@ MUTANTS = (
         "testing/simulation/plain.py",
         'return "delete_needs_approval" if any(',
         "return None if any(",
+        "equivalent: with on_delete = review no plan ever deletes",
     ),
     # engine and sweep
     Mutant(

@@ -11,7 +11,7 @@ from collections import Counter
 import attrs
 
 from bidisync.look import same
-from bidisync.model import ABSENT, Row, Side, Verb
+from bidisync.model import ABSENT, ReviewKind, Row, Side, Verb
 from bidisync.state import Link
 from bidisync.testing.simulation.people import token_of
 from bidisync.testing.simulation.world import Applied, World
@@ -51,6 +51,7 @@ class Oracle:
         self._no_duplicates()
         self._converged()
         self._no_resurrection()
+        self._deletions_told()
         self._nothing_due()
         self._journaled()
         self._conflicts()
@@ -110,7 +111,8 @@ class Oracle:
             for who, ids in self._by_person(side).items():
                 allowed = max(1, sum(id in ids for id in people.made.get((side, who), ())))
                 if who in people.doubled:  # somebody entered twice may be known twice to the other side too
-                    allowed += len(people.made.get((side.other, who), ()))
+                    again = len(people.made.get((side.other, who), ()))
+                    allowed += again if self.world.restored else people.excused[side.other, who]
                 if len(ids) > allowed:
                     self.world.violated("C3", f"{who} stands {len(ids)} times on the {side.value}")
         owners = Counter(ref for link in self._links if not link.tombstoned for ref in link.refs)
@@ -164,6 +166,21 @@ class Oracle:
             by_us = [id for id in live if id not in people.made.get((side, who), ())]
             if by_us and who not in people.doubled:
                 self.world.violated("C4", f"{who} was deleted on the {side.value}, and is there again")
+
+    def _deletions_told(self) -> None:
+        """C10: what one side deleted waits for a person, as long as the other side has it."""
+        live = {side: self.world.remote(side).records() for side in Side}
+        for link in self._links:
+            if link.left_id is None or link.right_id is None:
+                continue
+            there = [link.on(side) in live[side] for side in Side]
+            if link.tombstoned and any(there):
+                self.world.violated("C10", f"{link.id} ended although one of its records is there")
+            if not link.tombstoned and there.count(True) == 1 and not self._waits(link, ReviewKind.GONE):
+                self.world.violated("C10", f"nobody was told that a record of {link.id} is gone")
+
+    def _waits(self, link: Link, kind: ReviewKind) -> bool:
+        return link.attempts.dead or any(review.kind is kind for review in link.reviews)
 
     def _nothing_due(self) -> None:
         """C11: every link rests or waits for a person."""
