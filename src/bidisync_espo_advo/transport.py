@@ -221,6 +221,10 @@ class Wire:
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
         until = self.clock.monotonic() + self.retry_for_s
+        try:
+            return await self._read(request, usable, final, systemic)
+        except _TryAgain as error:  # only now the machinery of retries, which costs more than the read
+            failed: _TryAgain | None = error
 
         def again(error: Exception) -> bool | float:
             """Whether, or after how long: never where the system asks for more patience than there is."""
@@ -234,13 +238,19 @@ class Wire:
                 on=again, attempts=8, timeout=None, wait_initial=0.2, wait_max=5.0
             ):
                 with attempt:
-                    response = await self._once(request, final, systemic)
-                    if response.status == 200 and not usable(response) and not final(response):
-                        raise _TryAgain(self._senseless(request, systemic(response)))
-                    return response
+                    if failed is not None:
+                        first, failed = failed, None
+                        raise first
+                    return await self._read(request, usable, final, systemic)
         except _TryAgain as error:
             raise error.meaning from error.__cause__
         raise Contended("unreachable: a retry ends with a response or an error")
+
+    async def _read(self, request: Request, usable: Usable, final: Final, systemic: Final) -> Response:
+        response = await self._once(request, final, systemic)
+        if response.status == 200 and not usable(response) and not final(response):
+            raise _TryAgain(self._senseless(request, systemic(response)))
+        return response
 
     async def _once(self, request: Request, final: Final, systemic: Final) -> Response:
         async with self._slots:

@@ -11,7 +11,7 @@ from collections import Counter
 import attrs
 
 from bidisync.look import same
-from bidisync.model import ABSENT, Row, Side, Verb
+from bidisync.model import ABSENT, ReviewKind, Row, Side, Verb
 from bidisync.state import Link
 from bidisync.testing.simulation.people import token_of
 from bidisync.testing.simulation.world import Applied, World
@@ -51,6 +51,7 @@ class Oracle:
         self._no_duplicates()
         self._converged()
         self._no_resurrection()
+        self._deletions_told()
         self._nothing_due()
         self._journaled()
         self._conflicts()
@@ -110,7 +111,8 @@ class Oracle:
             for who, ids in self._by_person(side).items():
                 allowed = max(1, sum(id in ids for id in people.made.get((side, who), ())))
                 if who in people.doubled:  # somebody entered twice may be known twice to the other side too
-                    allowed += len(people.made.get((side.other, who), ()))
+                    again = len(people.made.get((side.other, who), ()))
+                    allowed += again if self.world.restored else people.excused[side.other, who]
                 if len(ids) > allowed:
                     self.world.violated("C3", f"{who} stands {len(ids)} times on the {side.value}")
         owners = Counter(ref for link in self._links if not link.tombstoned for ref in link.refs)
@@ -165,6 +167,21 @@ class Oracle:
             if by_us and who not in people.doubled:
                 self.world.violated("C4", f"{who} was deleted on the {side.value}, and is there again")
 
+    def _deletions_told(self) -> None:
+        """C10: what one side deleted waits for a person, as long as the other side has it."""
+        live = {side: self.world.remote(side).records() for side in Side}
+        for link in self._links:
+            if link.left_id is None or link.right_id is None:
+                continue
+            there = [link.on(side) in live[side] for side in Side]
+            if link.tombstoned and any(there):
+                self.world.violated("C10", f"{link.id} ended although one of its records is there")
+            if not link.tombstoned and there.count(True) == 1 and not self._waits(link, ReviewKind.GONE):
+                self.world.violated("C10", f"nobody was told that a record of {link.id} is gone")
+
+    def _waits(self, link: Link, kind: ReviewKind) -> bool:
+        return link.attempts.dead or any(review.kind is kind for review in link.reviews)
+
     def _nothing_due(self) -> None:
         """C11: every link rests or waits for a person."""
         for link in self._links:
@@ -183,6 +200,8 @@ class Oracle:
         for applied in self.world.applied:
             if applied.verb is Verb.DELETE:
                 continue
+            if self.world.scenario.enforced and applied.side is Side.RIGHT and applied.before == applied.after:
+                self.world.violated("C8", f"{applied.by} wrote right {applied.id} as it was")
             who = self.world.people.who(applied.after)
             for name, value in applied.after.items():
                 if token_of(value) == token_of(applied.before.get(name)) or name in applied.in_window:
@@ -199,15 +218,24 @@ class Oracle:
         for link, line in self.world.store.journaled:
             who = self._who(link)
             for decision in line.decisions:
-                if decision.row is not Row.BOTH_CHANGED:
+                strangers = decision.row is Row.FIRST_CONTACT and self._made_by_us(link)
+                if decision.row is not Row.BOTH_CHANGED and not strangers:
                     continue
                 self.verdict.settled += 1
                 one = (who, decision.field, token_of(decision.versions.left))
                 other = (who, decision.field, token_of(decision.versions.right))
-                if lineage.descends(one, other):
+                if (who, decision.field) not in lineage.reused and lineage.descends(one, other):
                     self.verdict.spurious += 1
                     if not self.world.faulty and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
+
+    def _made_by_us(self, link: Link) -> bool:
+        """Whether one of the two records was made from the other: then they never meet as strangers."""
+        made = self.world.people.made
+        ids = [(side, link.on(side)) for side in Side]
+        return all(id is not None for _, id in ids) and any(
+            id not in made.get((side, self.world.people.names.get((side, id or ""), "")), ()) for side, id in ids
+        )
 
     def _no_values_told(self) -> None:
         """C15: no observer is ever told a value."""

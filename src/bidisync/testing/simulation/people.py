@@ -36,12 +36,16 @@ class Lineage:
     """Which edit replaced which value, for every field of every person on record."""
 
     parents: dict[tuple[str, str, str], set[tuple[str, str, str]]] = attrs.Factory(dict)
+    reused: set[tuple[str, str]] = attrs.Factory(set)
+    """Fields that got a value for a second time: there, who knew what can't be told."""
     edits: dict[tuple[str, str, str], str] = attrs.Factory(dict)
     """Each edit (who, field, token) and the moment and side at which it was made, in words."""
 
     def edited(self, who: str, field: str, token: str, before: Iterable[str], told: str) -> None:
         """Somebody replaced one of these values."""
         key = (who, field, token)
+        if not token or key in self.parents:
+            self.reused.add((who, field))
         self.parents.setdefault(key, set()).update((who, field, old) for old in before if old != token)
         if token:
             self.edits.setdefault(key, told)
@@ -76,6 +80,8 @@ class People:
     kept: set[tuple[str, str, str]] = attrs.Factory(set)
     """Tokens that a person knowingly deleted with their record."""
     doubled: set[str] = attrs.Factory(set)
+    excused: Counter[tuple[Side, str]] = attrs.Factory(Counter)
+    """How often somebody was entered again while the sync could not know them: by side and person."""
     names: dict[tuple[Side, str], str] = attrs.Factory(dict)
     actions: int = 0
     done: Counter[str] = attrs.Factory(Counter)
@@ -297,14 +303,23 @@ class People:
         return self.names[key]
 
     def _make(self, side: Side, fields: dict[str, Value], *, hint: bool = True) -> str:
+        known = self._linked(side.other, self.who(fields))
         id = self.world.remote(side).create(fields)
         who = self._named(side, id)
+        if who in self.doubled and not known:
+            self.excused[side, who] += 1
         self.made.setdefault((side, who), []).append(id)
         self.world.tell("people", f"{side.value} {id}: {who} entered")
         self.done["create"] += 1
         if hint:
             self.world.hints.moved(side, id)
         return id
+
+    def _linked(self, side: Side, who: str) -> bool:
+        """Whether the sync knows a live record of this person on that side as half of a pair."""
+        refs = [Ref(side, id) for id, fields in self.world.remote(side).records().items() if self.who(fields) == who]
+        links = at_once(self.world.store.inner.load(refs))
+        return any(link.on(side.other) is not None for link in links.values())
 
     def _edit(self, side: Side, id: str, field: int, value: str | None = None) -> None:
         self._write(side, id, self._field(field), value or self._token())
@@ -329,6 +344,8 @@ class People:
         self.kept.update((who, name, token_of(value)) for name, value in fields.items())
         remote.delete(id)
         self.gone.add((side, who))
+        if who in self.doubled:
+            self.excused[side.other, who] += 1
         link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
         if link is not None and (link.intent is not None or link.on(side.other) is not None):
             self.deleted.add((side, who))

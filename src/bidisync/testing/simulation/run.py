@@ -23,7 +23,7 @@ from bidisync.testing.simulation.world import POISONED, Scenario, World
 
 BURNING_S = 200.0
 RESTS = 8
-CALM_ONE_IN = 20
+CALM_ONE_IN = 8
 """One run of so many is without faults: the laws of quiet and economy are stricter there."""
 
 

@@ -1,0 +1,370 @@
+"""Faults seeded into the shipped engine, one at a time, and whether the simulation notices.
+
+``python tests/simulation/mutants.py [NAME …]`` runs them (all without a name) and prints what
+killed each. A mutant is one piece of text put in the place of another in one shipped file; text
+that is not there, or stands there twice, is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import attrs
+
+SOURCE = Path(__file__).parents[2] / "src"
+SEEDS = int(os.environ.get("BIDISYNC_MUTANT_SEEDS", "2000"))
+SECONDS = float(os.environ.get("BIDISYNC_MUTANT_S", "120"))
+
+HUNT = """
+import logging, sys, time
+logging.getLogger("stamina").disabled = True
+from bidisync.testing.simulation import simulate
+from bidisync.testing.simulation.__main__ import pair
+from bidisync_espo_advo.testing import checked, unchecked
+scenarios = [(make.__name__, make()) for make in (pair, checked, unchecked)]
+ends = time.monotonic() + {seconds}
+for seed in range({seeds}):
+    for name, scenario in scenarios:
+        run = simulate(scenario, seed)
+        if run.violations:
+            print(f"{{name}} seed {{seed}}: {{run.violations[0]}}")
+            sys.exit(7)
+    if time.monotonic() > ends:
+        print(f"survived {{seed + 1}} seeds")
+        sys.exit(0)
+print("survived {seeds} seeds")
+"""
+
+
+@attrs.frozen
+class Mutant:
+    """``old`` becomes ``new`` in a file of the core."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why_it_lives: str = ""
+
+    def plant(self, folder: Path) -> None:
+        """Put it into a copy of the sources."""
+        path = folder / "bidisync" / self.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"mutant {self.name}: its text stands {text.count(self.old)} times in {self.file}")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+MUTANTS = (
+    # state before action
+    Mutant(
+        "create without an intent",
+        "create.py",
+        "                intent=intent,\n                fence=link.fence + 1,",
+        "                fence=link.fence + 1,",
+    ),
+    Mutant(
+        "unconfirmed create forgotten",
+        "create.py",
+        "link = await self.parts.store.save(attrs.evolve(link, intent=attrs.evolve(intent, unconfirmed=True)))\n            return await self.recover(link)",
+        "link = await self.parts.store.save(attrs.evolve(link, intent=None))\n            raise",
+    ),
+    Mutant("update without an intent", "apply.py", "            intent=_intent_of(parts, plan),\n", ""),
+    Mutant(
+        "no journal of an update",
+        "apply.py",
+        "        journal=of_plan(parts, link, plan),\n    )\n    done",
+        "    )\n    done",
+        "heals by row 4; seen only as more spurious conflicts",
+    ),
+    Mutant(
+        "nothing stored before an update",
+        "apply.py",
+        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, link, plan),\n    )\n",
+        "",
+    ),
+    # base and shadows
+    Mutant(
+        "base moves before the write",
+        "apply.py",
+        "        base={**before.base, **_agreements(plan.agreed, looks)},",
+        "        base={**before.base, **_agreements([*plan.agreed, *(d.field for d in plan.decisions)], looks)},",
+    ),
+    Mutant("base never moves", "apply.py", "        base={**link.base, **agreed},\n", "        base=link.base,\n"),
+    Mutant(
+        "base is what a person made of the other side meanwhile",
+        "apply.py",
+        "((seen if name in sent.get(side, ()) else looks)[side]",
+        "(seen[side]",
+    ),
+    Mutant(
+        "the shadow stays after a write",
+        "apply.py",
+        "    link = link.with_shadow(write.side, Shadow.of(now).replacing(looks[write.side], write.fields, until))\n",
+        "",
+    ),
+    Mutant(
+        "disturbed records count as settled",
+        "apply.py",
+        "        settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),\n",
+        "        settled=link.settled,\n",
+    ),
+    Mutant(
+        "a landed write is not recognised",
+        "apply.py",
+        "    if link.intent is None or link.intent.verb is not Verb.UPDATE:\n        return link\n",
+        "    return link\n",
+    ),
+    Mutant(
+        "a created record has no base",
+        "create.py",
+        "intent=None, base=self._base_of(intent.payload, other), settled=False",
+        "intent=None, base={}, settled=False",
+    ),
+    Mutant(
+        "a found create has no base",
+        "create.py",
+        "                base=self._base_of(intent.payload, intent.side),\n                settled=False,\n                attempts=Attempts(),",
+        "                base={},\n                settled=False,\n                attempts=Attempts(),",
+    ),
+    Mutant(
+        "looks are not remembered",
+        "apply.py",
+        "        if not snapshot.gone:\n            link = link.with_shadow",
+        "        if False:\n            link = link.with_shadow",
+    ),
+    # ambiguous creates
+    Mutant(
+        "sent again at once",
+        "create.py",
+        "        if self.parts.clock.now() < intent.not_before:\n            return link\n        if doubtful",
+        "        if doubtful",
+    ),
+    Mutant(
+        "sent again without a search",
+        "create.py",
+        "        found, doubtful = await self._made(link)\n",
+        "        found, doubtful = [], False\n",
+    ),
+    Mutant(
+        "sent again with a newer payload",
+        "create.py",
+        "        again = intent_for(self.parts, Verb.CREATE, intent.side, intent.payload, intent.watermark)\n        again = attrs.evolve(again",
+        "        newer = {k: mine.fields.get(k) for k in intent.payload}\n        again = intent_for(self.parts, Verb.CREATE, intent.side, newer, intent.watermark)\n        again = attrs.evolve(again",
+        "equivalent within the faults: nothing arrives after the wait, so what is sent again is a first request",
+    ),
+    Mutant("open creates are not asked about", "meet.py", "        await self._not_just_made(link, mine, side)\n", ""),
+    Mutant(
+        "an open create is not recovered",
+        "engine.py",
+        "        if link.intent is not None and link.intent.verb is Verb.CREATE:\n            link = await meeting",
+        "        if False:\n            link = await meeting",
+    ),
+    Mutant(
+        "no search by the counterpart before a create",
+        "create.py",
+        "            if named:\n                return",
+        "            if False:\n                return",
+    ),
+    # identity
+    Mutant(
+        "nobody is matched",
+        "meet.py",
+        "        candidates = await self.index.matches(side.other, mine)\n",
+        "        candidates = []\n",
+    ),
+    Mutant(
+        "taken records are matched again",
+        "identity.py",
+        "            if taken(strong[0].ref):\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "several matches: the first",
+        "identity.py",
+        '        if strong:\n            return Defer("match_several")',
+        "        if strong:\n            return strong[0].ref",
+    ),
+    Mutant(
+        "an index that learns nothing",
+        "index.py",
+        "        await self.parts.store.learn([self.known(side, s) for s in snapshots if not s.gone])\n",
+        "",
+    ),
+    Mutant("hinted records stay unknown", "engine.py", "            await self.index.learn(ref.side, [mine])\n", ""),
+    Mutant(
+        "each worker has its own secret",
+        "index.py",
+        "            secret = await parts.store.first_mark(_SECRET, parts.chance.token())\n",
+        "            secret = parts.chance.token()\n",
+    ),
+    # fences, leases, versions
+    Mutant(
+        "fences are ignored", "fence.py", "    if await parts.store.fence(link) != link.fence:\n", "    if False:\n"
+    ),
+    Mutant(
+        "the end of the lease is ignored",
+        "fence.py",
+        "    if lease.remaining() < needed:\n        await",
+        "    if False:\n        await",
+    ),
+    Mutant(
+        "an update under way is not waited for",
+        "fence.py",
+        "    if link.intent is not None and parts.clock.now() < link.intent.not_before:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "a lease is released by anybody",
+        "locks/local.py",
+        "            if self.held.get(key) is lease:\n                del self.held[key]",
+        "            self.held.pop(key, None)",
+    ),
+    Mutant(
+        "revisions are not compared",
+        "stores/memory.py",
+        "            if (0 if stored is None else stored.revision) != old.revision:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "a write may stand on an old read",
+        "apply.py",
+        "    if usable and (guarded or 0.0 <= age <= parts.limits.freshness_s):\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "a moved record is written all the same",
+        "apply.py",
+        "    if change is None or change:\n        raise Stale",
+        "    if False:\n        raise Stale",
+    ),
+    Mutant(
+        "stale writes count as done",
+        "notes.py",
+        "        except (Stale, Unconfirmed):\n            return attrs.evolve(link, settled=False)",
+        "        except (Stale, Unconfirmed):\n            return attrs.evolve(link, settled=True)",
+    ),
+    Mutant(
+        "old rows are believed",
+        "engine.py",
+        "newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)",
+        "newer = row is not None",
+    ),
+    Mutant(
+        "stale reads are believed",
+        "detectors.py",
+        "    if replaced is None or now >= replaced.until or snapshot.gone:\n        return False\n",
+        "    return False\n",
+    ),
+    # decisions
+    Mutant(
+        "only the left side counts",
+        "look.py",
+        "            not same(field, right, agreed.right),\n",
+        "            False,\n",
+    ),
+    Mutant(
+        "the stranger's edit wins over a conflict in silence",
+        "journal.py",
+        "    kept = tuple(d for d in decisions if d.writes or",
+        "    kept = tuple(d for d in decisions if",
+    ),
+    Mutant(
+        "a record gone is made again",
+        "reconcile.py",
+        "    if (left.gone and right.gone) or policy.on_delete is OnDelete.IGNORE:\n        return Plan(ends=True)\n",
+        "    if left.gone or right.gone:\n        return Plan()\n",
+    ),
+    Mutant(
+        "an edit goes with a deletion",
+        "reconcile.py",
+        "    if (left.gone and right.gone) or policy.on_delete is OnDelete.IGNORE:\n",
+        "    if left.gone or right.gone:\n",
+    ),
+    Mutant(
+        "deletes need no approval",
+        "testing/simulation/plain.py",
+        'return "delete_needs_approval" if any(',
+        "return None if any(",
+        "equivalent: with on_delete = review no plan ever deletes",
+    ),
+    # engine and sweep
+    Mutant(
+        "echo: an unmoved record is decided again and shown again",
+        "notes.py",
+        "    if shown is None:\n        return True\n    return (",
+        "    return True\n    return (",
+    ),
+    Mutant(
+        "a pass does not take up what is open",
+        "sweep.py",
+        "            if link.attempts.next_at <= now:\n                work.add",
+        "            if False:\n                work.add",
+    ),
+    Mutant(
+        "unsettled links rest",
+        "engine.py",
+        "        if not (link.settled or link.attempts.dead):\n            return False\n",
+        "",
+    ),
+    Mutant(
+        "failures settle a link",
+        "engine.py",
+        "attrs.evolve(link, attempts=attempts, settled=False))\n        self.parts.observe(Failed",
+        "attrs.evolve(link, attempts=attempts, settled=True))\n        self.parts.observe(Failed",
+    ),
+    Mutant(
+        "a failed write leaves the link settled",
+        "apply.py",
+        "        await parts.store.save(attrs.evolve(done, settled=False))\n        raise",
+        "        await parts.store.save(attrs.evolve(done, settled=True))\n        raise",
+    ),
+)
+IN_CI = (
+    "create without an intent",
+    "each worker has its own secret",
+    "no journal of an update",
+    "sent again without a search",
+    "nobody is matched",
+)
+
+
+def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str | None:
+    """What killed it, or nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "src"
+        shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.plant(copy)
+        done = subprocess.run(
+            [sys.executable, "-c", HUNT.format(seeds=seeds, seconds=seconds)],
+            env={**os.environ, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode == 7:
+        return done.stdout.strip()
+    if done.returncode:
+        return f"error: {done.stderr.strip().splitlines()[-1]}"
+    return None
+
+
+def main(names: list[str]) -> int:
+    """Hunt them, print what became of each, and the rate."""
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    killed = 0
+    for mutant in chosen:
+        how = hunt(mutant)
+        killed += how is not None
+        print(f"{mutant.name}: {how or 'SURVIVED ' + mutant.why_it_lives}", flush=True)
+    print(f"{killed} of {len(chosen)} killed ({100 * killed / max(1, len(chosen)):.0f} %)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
