@@ -233,7 +233,8 @@ class Engine:
             if link.intent is not None:
                 return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
             if any(review.kind is ReviewKind.IDENTITY for review in link.reviews):
-                return await self._shown(ref, link, effects)
+                await self._show_standing(link, lease, effects)
+                return self._told(Outcome.of(ref, link, effects))
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
@@ -415,22 +416,21 @@ class Engine:
         """
         outcome = self._told(Outcome.of(ref, link, effects, retry_at=retry_at))
         with suppress(SyncError):
-            await self._show_standing(link, effects)
+            async with self.parts.locks.hold(link.id) as lease:
+                now = await self._link_of(link.origin)
+                if now.revision == link.revision:  # else somebody went on with it
+                    await self._show_standing(now, lease, effects)
         return outcome
 
-    async def _show_standing(self, link: Link, effects: Effects) -> None:
+    async def _show_standing(self, link: Link, lease: Lease, effects: Effects) -> None:
         parts = self.parts
         sides = [ref for ref in link.refs if parts.replica(ref.side).capabilities.keeps_notes]
-        if not sides or not parts.show_state:
+        if not parts.show_state:
             return
-        async with parts.locks.hold(link.id) as lease:
-            now = await self._link_of(link.origin)
-            if now.revision != link.revision:
-                return  # somebody went on with it meanwhile
-            looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
-            shown = await show(parts, now, looks, lease, claimed=now.intent is not None)
-            if shown != now:
-                await parts.store.save(attrs.evolve(shown, settled=now.settled, intent=now.intent))
+        looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
+        shown = await show(parts, link, looks, lease, claimed=link.intent is not None)
+        if shown != link:
+            await parts.store.save(attrs.evolve(shown, settled=link.settled, intent=link.intent))
 
 
 def _restored(link: Link) -> Link:

@@ -10,10 +10,12 @@ Cursors move once everything that they cover has been dealt with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 
 from bidisync.engine import Engine
+from bidisync.errors import Contended
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
@@ -74,8 +76,8 @@ class Sweep:
         """One pass, in up to ``rounds`` rounds: a later one takes up only what is still open.
 
         ``everything`` reads both sides in full and finds what is missing. With ``side`` only
-        changes seen on that side are dealt with. Raises ``Unavailable`` and ``Unauthorized``
-        when a system fails as a whole; what was done until then is kept.
+        changes seen on that side are dealt with. Raises ``Unavailable``, ``RateLimited`` and
+        ``Unauthorized`` when a system fails as a whole; what was done until then is kept.
         """
         store, tally = self.engine.parts.store, Tally()
         occasion = Occasion.FULL if everything else Occasion.POLL
@@ -135,8 +137,9 @@ class Sweep:
                 work.add(link.id, link.origin)
         for link in await store.waiting() if everything else ():
             if link.attempts.dead and link.attempts.next_at + DAY_S <= now:
-                await store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
-                work.add(link.id, link.origin)
+                with suppress(Contended):  # somebody is at it already
+                    await store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
+                    work.add(link.id, link.origin)
 
     async def _lists_all(self, side: Side, everything: bool) -> bool:
         """Whether the list of that side comes in full in this pass."""

@@ -14,7 +14,7 @@ import attrs
 from whenever import Instant
 
 from bidisync.clock import local_seconds
-from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unmappable
+from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unconfirmed, Unmappable
 from bidisync.protocols import Chance, Clock
 from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
@@ -130,14 +130,16 @@ class AdvowareSession:
         return Addresses(_slash(api), _slash(security))
 
     async def _new_token(self, addresses: Addresses) -> Token:
-        response = await self.wire.send(
-            Request(
-                "POST",
-                f"{addresses.security}api/v1/Token",
-                {"Content-Type": "application/json", "Accept": "application/json"},
-                body=encoded(self._credentials()),
-            )
+        request = Request(
+            "POST",
+            f"{addresses.security}api/v1/Token",
+            {"Content-Type": "application/json", "Accept": "application/json"},
+            body=encoded(self._credentials()),
         )
+        try:
+            response = await self.wire.send(request)
+        except Unconfirmed as error:  # a token that nobody got harms nobody
+            raise Unavailable("advoware's sign-in did not answer", system=SYSTEM) from error
         document = _object(response)
         text = None if document is None else _text(document, "access_token")
         if response.status not in (200, 201) or document is None or not text:

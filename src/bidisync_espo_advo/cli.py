@@ -17,7 +17,7 @@ import attrs
 import click
 
 from bidisync import Side, __version__
-from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
+from bidisync.errors import Misconfigured, RateLimited, SyncError, Unauthorized, Unavailable
 from bidisync_espo_advo.settings import Settings, load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
@@ -432,7 +432,7 @@ def run(arguments: list[str]) -> int:
 def _status(error: SyncError) -> int:
     if isinstance(error, Misconfigured | Unauthorized):
         return WRONG
-    return UNREACHABLE if isinstance(error, Unavailable) else 1
+    return UNREACHABLE if isinstance(error, Unavailable | RateLimited) else 1
 
 
 def _told(options: Options, code: str, message: str, status: int) -> int:
