@@ -56,7 +56,7 @@ async def arrived(office: Town, day: str) -> set[str]:
     return {text for text in texts if text and text.startswith(day)}
 
 
-async def test_without_room_for_the_state_nothing_is_sent_that_is_not_remembered(tmp_path, redis_server, capsys):
+async def test_without_room_for_the_state_nothing_is_sent_that_is_not_remembered(tmp_path, redis_server):
     async with town(tmp_path, redis_server, 1) as office:
         room, seen = office.state.stat().st_size, []
         for number, more in enumerate((16_384, 65_536, 131_072)):
@@ -71,8 +71,7 @@ async def test_without_room_for_the_state_nothing_is_sent_that_is_not_remembered
             assert there <= written, "every value that was sent stood in an intent before"
             seen.append(len(there))
             room = max(room, office.state.stat().st_size)
-        with capsys.disabled():
-            print(f"\nno room for the state: {seen} of 20 edits had been sent, each with its intent")
+        print(f"no room for the state: {seen} of 20 edits had been sent, each with its intent")
         await office.settle()
         await office.nothing_is_wrong()
 
