@@ -169,6 +169,13 @@ class StateStore(Protocol):
         """
         ...
 
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Like ``save``, and take every value out of the journal of this link.
+
+        What was stored of it before is left nowhere in the store's files.
+        """
+        ...
+
     async def fence(self, link: Link) -> int:
         """The fence that is stored now; another than the link's means: somebody took over."""
         ...

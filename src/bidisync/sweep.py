@@ -183,6 +183,9 @@ class Sweep:
             else:
                 work.listed[listed].add(snapshot.id)
             link = links.get(ref)
+            if link is not None and link.tombstone is not None and listed not in link.tombstone.gone:
+                tally.skip(link.id, link.state)
+                continue
             if link is not None and self._rests(link, listed, snapshot, everything):
                 work.forecast.at_rest(listed)
                 tally.skip(link.id, link.state)

@@ -291,6 +291,24 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
     return asyncio.run(unlink_command(settings, names=links, report=Report(options.as_json)))
 
 
+@group.command()
+@click.argument("link")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_global
+@click.pass_obj
+def forget(options: Options, link: str, yes: bool) -> int:
+    """Erase what the state holds of a person; a tombstone stays, so that nothing is made again.
+
+    The records in EspoCRM and Advoware are not touched. Backups of the state are yours to handle.
+    """
+    from bidisync_espo_advo.desk import forget_command
+    from bidisync_espo_advo.report import Report
+
+    settings = options.settings()
+    _confirmed(yes, f"Erase everything about {link} from the state, for good?")
+    return asyncio.run(forget_command(settings, name=link, report=Report(options.as_json)))
+
+
 def _confirmed(yes: bool, question: str) -> None:
     """Ask a person at a terminal; without one, ``--yes`` is needed."""
     if yes:

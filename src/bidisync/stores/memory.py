@@ -9,7 +9,7 @@ import attrs
 
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link
+from bidisync.state import Hint, Journaled, Known, Link, without_values
 
 
 @attrs.frozen
@@ -66,6 +66,12 @@ class MemoryStore:
         self._links[link.id] = link
         self._journal.extend(journal)
         return link
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, and take the values out of its journal."""
+        stored = await self.save(link, journal=journal)
+        self._journal[:] = [without_values(e) if e.link_id == link.id else e for e in self._journal]
+        return stored
 
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""

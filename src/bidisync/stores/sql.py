@@ -17,7 +17,7 @@ import attrs
 from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
-from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest
+from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest, without_values
 from bidisync.stores import hinting
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
@@ -103,6 +103,19 @@ class SqlStore:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
         await self._run(transaction)
+        return stored
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
+        stored = await self.save(link, journal=journal)
+        rows = await self._query("SELECT number, document FROM journal WHERE link_id = ?", stored_text(link.id))
+        erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
+
+        def transaction(connection: Connection) -> None:
+            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", erased)
+
+        await self._run(transaction)
+        await self.shred()
         return stored
 
     async def fence(self, link: Link) -> int:

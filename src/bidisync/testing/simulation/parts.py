@@ -120,6 +120,11 @@ class SimStore:
             raise Unavailable("the state did not answer", system="state")
         return stored
 
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, and take the values out of its journal."""
+        await self._trip()
+        return await self.inner.erase(link, journal=journal)
+
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
         await self._trip()
