@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from bidisync.clock import SystemClock
 from bidisync.errors import SyncError
 from bidisync.locks.local import LocalLocks
-from bidisync.model import Decision, Ref, Review, Side
-from bidisync.outcome import Outcome
+from bidisync.model import Decision, Ref, Review
 from bidisync.state import Journaled, Link
 from bidisync_espo_advo.app import PartySync, open_sync
 from bidisync_espo_advo.motia.asked import Asked
@@ -64,11 +63,11 @@ async def _changed(sync: PartySync, asked: Asked) -> tuple[Ref, ...]:
 
 async def _difference(sync: PartySync, ref: Ref) -> Mapping[str, object]:
     """What would be done about a record; empty if nothing."""
-    store = sync.engine.parts.store
+    store, began = sync.engine.parts.store, sync.engine.parts.clock.now()
     outcome = await sync.sync(ref)
     link = (await store.load([ref])).get(ref)
     entries = [] if link is None else await store.journal(link.id)
-    decided = [(entry, decision) for entry in entries for decision in entry.decisions]
+    decided = [(entry, decision) for entry in entries if entry.at >= began for decision in entry.decisions]
     fields = [_field(entry, decision) for entry, decision in decided if decision.writes or decision.reason]
     made = {"creates": outcome.created, "updates": outcome.updated, "deletes": outcome.deleted}
     would = {verb: sorted(side.value for side in sides) for verb, sides in made.items() if sides}
@@ -77,7 +76,7 @@ async def _difference(sync: PartySync, ref: Ref) -> Mapping[str, object]:
     return {
         "record": str(ref),
         "state": outcome.state.value,
-        "reason": _reason(outcome),
+        "reason": outcome.reason,
         **would,
         "fields": fields,
         "reviews": [_review(review) for review in _asks(link)],
@@ -88,12 +87,8 @@ def _asks(link: Link | None) -> tuple[Review, ...]:
     return () if link is None else link.reviews
 
 
-def _reason(outcome: Outcome) -> str:
-    return outcome.reason
-
-
 def _field(entry: Journaled, decision: Decision) -> dict[str, object]:
-    writes = [side.value for side in decision.writes if isinstance(side, Side)]
+    writes = [side.value for side in decision.writes]
     named = {"field": decision.field, "group": decision.group, "what": entry.what}
     return {**named, "row": decision.row.value, "writes": writes, "reason": decision.reason}
 
