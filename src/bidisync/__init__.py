@@ -148,8 +148,7 @@ _NAMES = {
     "outcome": "Outcome Tally",
     "parts": "Limits Parts",
     "protocols": (
-        "Chance ChangeDetector Clock ConflictStrategy Guard Lease LockProvider Mapper Observer Replica "
-        "StateStore"
+        "Chance ChangeDetector Clock ConflictStrategy Guard Lease LockProvider Mapper Observer Replica StateStore"
     ),
     "reconcile": "explain reconcile",
     "schema": "Drift Field Group OnDelete Owner Policy one_way",
@@ -160,7 +159,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 
 class _Package(ModuleType):
-    """This package: ``reconcile`` is the function, whether or not the module of that name is loaded."""
+    """The package itself: ``reconcile`` is the function, whether or not the module of that name is loaded."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "reconcile" and isinstance(value, ModuleType):

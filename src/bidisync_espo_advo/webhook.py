@@ -67,10 +67,16 @@ def refs_of(event: str, raw_body: bytes) -> list[Ref]:
         items = json.loads(raw_body)
     except (ValueError, RecursionError):
         raise Unreadable("the body is no JSON") from None
-    ids = [item.get("id") if isinstance(item, dict) else None for item in items] if isinstance(items, list) else [None]
-    if not all(isinstance(id, str) and 0 < len(id) <= LONGEST_ID for id in ids):
+    if not isinstance(items, list):
+        raise Unreadable("the body is no list")
+    return [Ref(Side.LEFT, id) for id in dict.fromkeys(map(_id_of, items))]
+
+
+def _id_of(item: object) -> str:
+    id = item.get("id") if isinstance(item, dict) else None
+    if not isinstance(id, str) or not 0 < len(id) <= LONGEST_ID:
         raise Unreadable("the body is not a list of records with ids")
-    return [Ref(Side.LEFT, id) for id in dict.fromkeys(ids)]
+    return id
 
 
 def _hex(digest: bytes) -> bytes:

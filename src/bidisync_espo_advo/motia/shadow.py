@@ -41,9 +41,10 @@ async def shadow_event(
     clock, asked, told = SystemClock(), Asked.of(data), report or _logged(context)
     differences = 0
     with forwarded(context.logger):
-        async with asyncio.timeout(timeout_s - 1.0), open_sync(
-            settings or load_settings(), rehearse=True, locks=LocalLocks(clock=clock), clock=clock
-        ) as sync:
+        async with (
+            asyncio.timeout(timeout_s - 1.0),
+            open_sync(settings or load_settings(), rehearse=True, locks=LocalLocks(clock=clock), clock=clock) as sync,
+        ):
             for ref in asked.refs or await _changed(sync, asked):
                 try:
                     found = await _difference(sync, ref)

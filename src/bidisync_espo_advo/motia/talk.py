@@ -15,22 +15,34 @@ MOST_BYTES = 60_000
 class Logger(Protocol):
     """Motia's logger, or anything like it: a text, and values that JSON knows."""
 
-    def info(self, message: str, args: Any = None) -> None: ...
+    def info(self, message: str, args: Any = None) -> None:
+        """Say what happened."""
+        ...
 
-    def warn(self, message: str, args: Any = None) -> None: ...
+    def warn(self, message: str, args: Any = None) -> None:
+        """Say what somebody may want to look at."""
+        ...
 
-    def error(self, message: str, args: Any = None) -> None: ...
+    def error(self, message: str, args: Any = None) -> None:
+        """Say what went wrong."""
+        ...
 
-    def debug(self, message: str, args: Any = None) -> None: ...
+    def debug(self, message: str, args: Any = None) -> None:
+        """Say what only matters to whoever looks for it."""
+        ...
 
 
 class Context(Protocol):
     """What Motia hands to a step, as far as it is used here."""
 
     @property
-    def logger(self) -> Logger: ...
+    def logger(self) -> Logger:
+        """Where logs go."""
+        ...
 
-    async def emit(self, event: Any) -> Any: ...
+    async def emit(self, event: Any) -> Any:
+        """Hand on an event: its ``topic`` and ``data``."""
+        ...
 
 
 class Forwarding(logging.Handler):

@@ -1,6 +1,8 @@
 """EspoCRM tells of deleted parties."""
 
-from bidisync_espo_advo.motia import take_webhook
+from typing import Any
+
+from bidisync_espo_advo.motia import Context, take_webhook
 
 TOPIC = "vmh.beteiligte.delete"
 
@@ -15,5 +17,5 @@ config = {
 }
 
 
-async def handler(req, context):
+async def handler(req: dict[str, Any], context: Context) -> dict[str, object]:
     return await take_webhook(req, context, event="delete", topic=TOPIC)

@@ -1,6 +1,6 @@
 """The safety net: every minute a poll finds what no webhook told, on both sides."""
 
-from bidisync_espo_advo.motia import tick
+from bidisync_espo_advo.motia import Context, tick
 
 TOPIC = "vmh.beteiligte.sync_check"
 
@@ -14,5 +14,5 @@ config = {
 }
 
 
-async def handler(context):
+async def handler(context: Context) -> None:
     await tick(context, topic=TOPIC, interval_s=60)

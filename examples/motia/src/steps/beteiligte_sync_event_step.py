@@ -1,6 +1,6 @@
 """The central step: whatever happened to a party, look at both sides and bring them into step."""
 
-from bidisync_espo_advo.motia import sync_event
+from bidisync_espo_advo.motia import Context, sync_event
 
 TIMEOUT_S = 60
 
@@ -24,5 +24,5 @@ config = {
 }
 
 
-async def handler(data, context):
+async def handler(data: object, context: Context) -> None:
     await sync_event(data, context, timeout_s=TIMEOUT_S)
