@@ -102,11 +102,11 @@ def connected_to(process: psutil.Process) -> set[int]:
 
 
 @asynccontextmanager
-async def running(folder: Path, redis_url: str, config: Path, port: int) -> AsyncIterator[Motia]:
+async def running(folder: Path, redis_url: str, config: Path, port: int, level: str) -> AsyncIterator[Motia]:
     """Motia, answering at that port; its whole process group ends with the block."""
     env = environment(
         ESPO_ADVO_CONFIG=str(config),
-        LOG_LEVEL="debug",
+        LOG_LEVEL=level,
         MOTIA_ANALYTICS_DISABLED="true",
         MOTIA_DOCKER_DISABLE_WORKBENCH="true",
         MOTIA_REDIS_PORT=redis_url.rsplit(":", 1)[1].split("/")[0],
