@@ -18,6 +18,7 @@ from bidisync.stores.sqlite import SqliteStore
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.settings import render_toml
 from bidisync_espo_advo.sign_ins import RedisTokens, SignIns, StateTokens
+from bidisync_espo_advo.simulators.server import FaultRule
 from command import environment
 from office import Office, opened
 
@@ -28,6 +29,7 @@ from bidisync.clock import SystemClock
 from bidisync.locks.redis import RedisLocks
 from bidisync.stores.seal import AesSeal
 from bidisync_espo_advo import load_settings, open_sync
+from bidisync_espo_advo.simulators.server import FaultRule
 from bidisync_espo_advo.sign_ins import RedisTokens, SignIns
 
 async def main():
@@ -87,6 +89,20 @@ async def test_what_is_kept_is_sealed_and_spares_the_next_process_sign_in_and_di
         assert 0 < await client.pttl(name) < 3600_000, "it goes by itself when the token ends"
         await client.aclose()
     await shared.locks.close()
+
+
+async def test_a_process_that_dies_while_it_signs_in_holds_the_others_up_for_its_lease_at_most(redis_url, tmp_path):
+    async with opened(lock={"url": redis_url}, advoware={"timeout_s": 3.0}) as office:
+        (tmp_path / "espo-advo.toml").write_text(render_toml(office.tables))
+        arguments = [sys.executable, "-c", PROCESS, str(tmp_path / "espo-advo.toml"), f"dies-{tmp_path.name}"]
+        office.erp.control.rules.append(FaultRule("hold", method="POST", path="Token"))
+        first = await asyncio.create_subprocess_exec(*arguments, env=environment())
+        await asyncio.wait_for(office.erp.control.wait_until_held(), 20)
+        first.kill()
+        await first.wait()
+        second = await asyncio.create_subprocess_exec(*arguments, env=environment())
+        assert await asyncio.wait_for(second.wait(), 20) == 0
+        assert sign_ins_of(office) == 2, "the one that was lost, and one"
 
 
 @pytest.mark.parametrize("harm", ["wiped", "garbled", "foreign"])
