@@ -18,6 +18,7 @@ from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unconfirme
 from bidisync.protocols import Chance, Clock
 from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
+from bidisync_espo_advo.sign_ins import Addresses, SignIn, SignIns, Token
 from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
 
 SYSTEM = "advoware"
@@ -31,30 +32,18 @@ _AT_THE_FIRM = ("kanzlei", "manager", "connector")
 _REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt", "nicht registriert")
 
 
-@attrs.frozen
-class Addresses:
-    """Where the API and the token service are, each with a slash at the end."""
-
-    api: str
-    security: str
-
-
-@attrs.frozen
-class Token:
-    """A token and when it ends."""
-
-    text: str = attrs.field(repr=False)
-    expires_at: float
-
-
 @attrs.define
 class AdvowareSession:
-    """Signs requests in. Concurrent callers share one discovery and one refresh."""
+    """Signs requests in. Concurrent callers share one discovery and one refresh.
+
+    With ``shared`` other processes take part in that: what one of them found serves all.
+    """
 
     config: AdvowareConfig
     wire: Wire
     clock: Clock
     chance: Chance
+    shared: SignIns | None = None
     _addresses: Addresses | None = attrs.field(default=None, init=False)
     _token: Token | None = attrs.field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
@@ -96,8 +85,10 @@ class AdvowareSession:
         """The configured addresses, or those that the discovery service names."""
         if self._addresses is None:
             async with self._lock:
-                if self._addresses is None:
+                if self._addresses is None and not await self._take_shared(None):
                     self._addresses = await self._discover()
+        if self._addresses is None:
+            raise Unavailable("advoware's addresses are not known", system=SYSTEM)
         return self._addresses
 
     async def sign_in(self) -> None:
@@ -106,10 +97,35 @@ class AdvowareSession:
 
     async def _signed_in(self, addresses: Addresses, refused: Token | None) -> Token:
         async with self._lock:
-            token = self._token
-            if token is None or token is refused or token.expires_at <= self.clock.now():
-                token = self._token = await self._new_token(addresses)
-            return token
+            if not self._fits(self._token, refused):
+                await self._refresh(addresses, refused)
+            if self._token is None:
+                raise Unavailable("advoware's sign-in brought nothing", system=SYSTEM)
+            return self._token
+
+    def _fits(self, token: Token | None, refused: Token | None) -> bool:
+        """Whether a token may be used: not the one that was just refused, and not at its end."""
+        return token is not None and token != refused and token.expires_at > self.clock.now()
+
+    async def _refresh(self, addresses: Addresses, refused: Token | None) -> None:
+        """A token of another process if it left one, else a new one, which the others get to see."""
+        if self.shared is None:
+            self._token = await self._new_token(addresses)
+            return
+        if await self._take_shared(refused):
+            return
+        async with self.shared.alone(self.config):
+            if not await self._take_shared(refused):  # else somebody signed in while we waited
+                self._token = await self._new_token(addresses)
+                await self.shared.save(self.config, SignIn(addresses, self._token))
+
+    async def _take_shared(self, refused: Token | None) -> bool:
+        """Use what another process left; false if there is nothing that can be used."""
+        found = None if self.shared is None else await self.shared.load(self.config)
+        if found is None or not self._fits(found.token, refused):
+            return False
+        self._addresses, self._token = found.addresses, found.token
+        return True
 
     async def _discover(self) -> Addresses:
         config = self.config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.sign_ins import SignIns
 from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ class Remotes:
         *,
         transports: Mapping[str, Transport] | None = None,
         tells_writers: bool = False,
+        sign_ins: SignIns | None = None,
     ) -> Remotes:
         """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system.
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
+        ``sign_ins`` shares the sign-in to Advoware with other processes.
         """
         named, given = settings.advoware, transports or {}
         public = PublicResolver(
@@ -94,7 +97,7 @@ class Remotes:
             )
             for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
         }
-        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
+        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance, sign_ins)
         return cls(
             EspoReplica(
                 settings.espocrm,
@@ -190,6 +193,8 @@ async def open_sync(
     observers: Iterable[Observer] = (),
     rehearse: bool = False,
     transports: Mapping[str, Transport] | None = None,
+    sign_ins: SignIns | None = None,
+    wrap: Callable[[Replica], Replica] | None = None,
 ) -> AsyncIterator[PartySync]:
     """A sync of parties in the caller's event loop, until the block ends.
 
@@ -197,7 +202,9 @@ async def open_sync(
     given stays open. ``strategies``, by field group or by field, settle conflicts in place of
     the configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
     nor to the state that the settings name. ``transports`` carry the requests to
-    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation.
+    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation. ``sign_ins``
+    shares the sign-in to Advoware with other processes. ``wrap`` puts something of yours
+    around each side's replica.
 
     Raises ``Misconfigured`` for settings that can't work.
     """
@@ -206,7 +213,9 @@ async def open_sync(
     policy = party_policy(settings, strategies)
     async with AsyncExitStack() as stack:
         dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
-        remotes = Remotes.of(settings, clock, chance, session, transports=transports, tells_writers=dated)
+        remotes = Remotes.of(
+            settings, clock, chance, session, transports=transports, tells_writers=dated, sign_ins=sign_ins
+        )
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))
@@ -215,6 +224,8 @@ async def open_sync(
             locks = await open_locks(settings, clock, stack)
         left: Replica = Mapped(remotes.espocrm, party_mapper("espocrm"))
         right: Replica = Mapped(remotes.advoware, party_mapper("advoware"))
+        if wrap is not None:
+            left, right = wrap(left), wrap(right)
         parts = Parts(
             left=Rehearsal(left, "new-espocrm") if rehearse else left,
             right=Rehearsal(right, "999999") if rehearse else right,

@@ -17,17 +17,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 import stamina
 from aiohttp.abc import AbstractResolver
-from aiolimiter import AsyncLimiter
 
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
 from bidisync.protocols import Clock
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
 
 MAX_BODY = 256 * 1024 * 1024
 MOST_PATIENCE_S = 3600.0
@@ -202,6 +204,8 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.max_concurrency)
         if self.requests_per_second > 0:
+            from aiolimiter import AsyncLimiter
+
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
