@@ -24,7 +24,7 @@ import attrs
 
 from bidisync.apply import Again, apply, landed
 from bidisync.errors import Contended, Merged, Stale, SyncError, Transient, Unauthorized, Unavailable
-from bidisync.events import Examined, Failed, Noticed
+from bidisync.events import Failed, Noticed, SystemFailed
 from bidisync.fence import Underway
 from bidisync.flapping import calm
 from bidisync.gate import held
@@ -92,13 +92,24 @@ class Engine:
         """
         if not self.parts.run.id:
             return await self._in_a_run().sync(ref, rows)
-        rows, effects = rows or {}, Effects()
+        began = self.parts.clock.monotonic()
+        try:
+            outcome = await self._sync(ref, rows or {}, Effects())
+        except (Unavailable, Unauthorized) as error:
+            if error.system:
+                self.parts.observe(SystemFailed(error.system, error.reason, self.parts.run.id))
+            raise
+        self.parts.observe(outcome.examined(self.parts.run.id, self.parts.clock.monotonic() - began))
+        return outcome
+
+    async def _sync(self, ref: Ref, rows: Rows, effects: Effects) -> Outcome:
         link = Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
             try:
                 link = await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
                     link = await self._still(ref, link)
+                    effects.begin(link)
                     return await self._sync_held(ref, link, lease, rows, effects)
             except Underway as error:
                 return self._later(ref, link, error, effects, error.until)
@@ -193,7 +204,7 @@ class Engine:
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
         if link.tombstone is not None:
             if ref.side not in link.tombstone.gone or (await self.parts.replica(ref.side).get(ref.id)).gone:
-                return self._told(Outcome.of(ref, link, effects))
+                return Outcome.of(ref, link, effects)
             link = await self.parts.store.save(_restored(link))
         meeting = Meeting.under(lease, self.parts, self.index, effects)
         if twin_due(self.parts, link):
@@ -201,27 +212,27 @@ class Engine:
         if link.intent is not None and link.intent.verb is Verb.CREATE:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
-                return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
+                return Outcome.of(ref, link, effects, retry_at=link.intent.not_before)
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
-            return self._told(Outcome.of(ref, link, effects))
+            return Outcome.of(ref, link, effects)
         if link.attempts.dead:  # what it failed with is not what it is now
             link = await self.parts.store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
         other = ref.side.other
         if link.on(other) is None:
             if mine.gone:
                 over = Outcome.of(ref, await self._over(link), effects)
-                return self._told(attrs.evolve(over, reason="not_found"))
+                return attrs.evolve(over, reason="not_found")
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)
             if there is None:
                 waiting = None if link.intent is None else link.intent.not_before
-                return self._told(Outcome.of(ref, link, effects, retry_at=waiting))
+                return Outcome.of(ref, link, effects, retry_at=waiting)
             if other in effects.created:
                 link = await self._finish_created(link, mine, ref.side, lease)
                 if link.settled:
-                    return self._told(Outcome.of(ref, link, effects))
+                    return Outcome.of(ref, link, effects)
                 raise Again("the new record is already another one")
         theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
@@ -230,7 +241,7 @@ class Engine:
         if not link.settled:
             raise Again("a record moved while it was written")
         await self._learn(looks)
-        return self._told(Outcome.of(ref, link, effects))
+        return Outcome.of(ref, link, effects)
 
     async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:
         """A token that moved with equal values moves the shadow, and nothing else."""
@@ -265,7 +276,7 @@ class Engine:
             for name, code in found:
                 if (side, name, code) not in self._noticed:
                     self._noticed.add((side, name, code))
-                    self.parts.observe(Noticed(Ref(side, snapshot.id), name, code))
+                    self.parts.observe(Noticed(Ref(side, snapshot.id), name, code, self.parts.run.id))
 
     async def _still_shared(self, link: Link) -> tuple[Review, ...]:
         """The doubt about a linked record, as long as another record names the same counterpart."""
@@ -309,15 +320,11 @@ class Engine:
         for side, snapshot in looks.items():
             await self.index.learn(side, [snapshot])
 
-    def _told(self, outcome: Outcome) -> Outcome:
-        self.parts.observe(Examined(outcome.ref, outcome.link_id, outcome.state, outcome.reason))
-        return outcome
-
     def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
         """The record keeps moving, or is taken: not an attempt, and due again."""
         unsettled = attrs.evolve(link, settled=False)
         outcome = Outcome.of(ref, unsettled, effects, retry_at=at)
-        return self._told(attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason))
+        return attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason)
 
     async def _merged(self, ref: Ref, error: Merged, effects: Effects) -> Outcome:
         """Another record answers under this id: a person has to say what became of this one."""
@@ -328,7 +335,7 @@ class Engine:
             journal = [journaled(self.parts, link, "review", reason=error.reason)]
             link = attrs.evolve(link, reviews=(*others, review), attempts=Attempts(), settled=True)
             link = await self.parts.store.save(link, journal=journal)
-        return self._told(Outcome.of(ref, link, effects))
+        return Outcome.of(ref, link, effects)
 
     async def _too_many_deletes(self, link: Link, plan: Plan) -> Review | None:
         """Deletions count whoever asked for them: the review under which one too many waits."""
@@ -355,8 +362,8 @@ class Engine:
             if link.on(side) == snapshot.id and not snapshot.gone:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
-        self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
-        return self._told(Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at))
+        self.parts.observe(Failed(ref, link.id, error.reason, count, next_at, self.parts.run.id))
+        return Outcome.of(ref, link, effects, retry_at=None if delay is None else next_at)
 
 
 def _restored(link: Link) -> Link:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
@@ -12,6 +12,7 @@ from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
+from bidisync.events import Event
 from bidisync.locks.local import LocalLocks
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
@@ -63,11 +64,18 @@ class Remotes:
         session: aiohttp.ClientSession | None = None,
         *,
         tells_writers: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> Remotes:
         """Clients for these settings; over ``session``'s connections if one is given.
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
+        ``observers`` are told of every call.
         """
+
+        def observe(event: Event) -> None:
+            for observer in observers:
+                observer(event)
+
         named = settings.advoware
         public = PublicResolver(
             trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
@@ -81,6 +89,7 @@ class Remotes:
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
                 retry_for_s=min(RETRY_READS_FOR_S, config.timeout_s),
+                observe=observe,
             )
             for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
         }
@@ -191,10 +200,10 @@ async def open_sync(
     """
     settings.require_remotes()
     clock, chance = clock or SystemClock(), chance or SystemChance()
-    policy = party_policy(settings, strategies)
+    policy, observers = party_policy(settings, strategies), tuple(observers)
     async with AsyncExitStack() as stack:
         dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
-        remotes = Remotes.of(settings, clock, chance, session, tells_writers=dated)
+        remotes = Remotes.of(settings, clock, chance, session, tells_writers=dated, observers=observers)
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))
@@ -218,7 +227,7 @@ async def open_sync(
             chance=chance,
             backoff=Backoff(attempts=settings.sync.max_attempts),
             limits=_limits(settings),
-            observers=tuple(observers),
+            observers=observers,
             show_state=settings.sync.visible_status != "off",
         )
         engine = await Engine.open(parts)
