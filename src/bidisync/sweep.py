@@ -14,8 +14,8 @@ from collections.abc import Callable
 import attrs
 
 from bidisync.engine import Engine
-from bidisync.errors import SyncError
-from bidisync.events import Passed
+from bidisync.errors import SyncError, Unauthorized, Unavailable
+from bidisync.events import Passed, SystemFailed
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
@@ -92,6 +92,8 @@ class Sweep:
             reason = ""
         except SyncError as error:
             reason = error.reason
+            if isinstance(error, Unavailable | Unauthorized) and error.system:
+                parts.observe(SystemFailed(error.system, reason, run.id))
             raise
         finally:
             duration_s = parts.clock.monotonic() - began
