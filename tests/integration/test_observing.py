@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bidisync.clock import SystemChance
 from bidisync.desk import Desk
 from bidisync.errors import Misconfigured, SyncError
-from bidisync.events import CircuitMoved, Failed, Noticed, Passed, Served, Told, Wrote
+from bidisync.events import CircuitMoved, Failed, Noticed, Passed, Served, SystemFailed, Told, Wrote
 from bidisync.model import Ref, Side
 from bidisync.observe.log import JsonLines, Logged, Pseudonyms
 from bidisync.observe.metrics import Metrics
@@ -31,7 +31,14 @@ from office import opened
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 NAME = re.compile(r"\bbidisync_[a-z_]+\b")
 CANARY = "Kanarienvögel-Åß"
-RARE = (CircuitMoved("espocrm", True), Served(Ref(Side.LEFT, "a"), 1.0), Told("dead", "espocrm", 1), Noticed(Ref(Side.LEFT, "a"), "title", "unknown_code"), Failed(Ref(Side.LEFT, "a"), "left:a", "rejected", 1, 0.0))  # fmt: skip
+RARE = (
+    CircuitMoved("espocrm", True),
+    Served(Ref(Side.LEFT, "a"), 1.0),
+    Told("dead", "espocrm", 1),
+    Noticed(Ref(Side.LEFT, "a"), "title", "unknown_code"),
+    Failed(Ref(Side.LEFT, "a"), "left:a", "rejected", 1, 0.0),
+    SystemFailed("espocrm", "unavailable"),
+)
 
 
 def samples(text):
@@ -116,7 +123,7 @@ async def test_dashboard_and_alerts_load_and_name_only_metrics_that_exist(file):
         used = {target["expr"] for panel in document["panels"] for target in panel["targets"]}
     else:
         used = {rule["expr"] for group in document["groups"] for rule in group["rules"]}
-    scrape, _, _ = await scraped(*RARE, *[failure_of_a_system()])
+    scrape, _, _ = await scraped(*RARE)
     there = {name for name, _ in samples(scrape)}
     named = {name for expression in used for name in NAME.findall(expression)}
     assert named
@@ -124,12 +131,6 @@ async def test_dashboard_and_alerts_load_and_name_only_metrics_that_exist(file):
     if file == "grafana.json":
         exported = {name for name in there if not name.endswith(("_count", "_sum", "_created"))}
         assert exported - named == {"bidisync_pass_interval_seconds"}, "everything is shown somewhere"
-
-
-def failure_of_a_system():
-    from bidisync.events import SystemFailed
-
-    return SystemFailed("espocrm", "unavailable")
 
 
 def forms(secret):

@@ -127,7 +127,7 @@ async def test_a_channel_that_fails_is_tried_again_and_the_others_are_not(desk, 
     assert len(hole.notices) == len(other.notices) == 1
 
 
-async def test_a_system_is_reported_once_it_has_been_down_for_a_while_and_again_only_after_it_was_up(store, clock, hole):
+async def test_a_system_is_reported_once_it_was_down_for_a_while_and_again_only_after_it_was_up(store, clock, hole):
     reach = Reach()
     desk = Desk(store=store, clock=clock, channels={"hole": hole}, reach=reach)
     reach(SystemFailed("advoware", "unavailable"))
