@@ -26,6 +26,7 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
+from bidisync.notices import Notice
 from bidisync.state import Hint, Intent, Journaled, Known, Link, Shadow
 
 
@@ -324,6 +325,18 @@ class LockProvider(Protocol):
 
     def hold(self, key: str) -> AbstractAsyncContextManager[Lease]:
         """Hold the key; ``Contended`` if somebody else does, ``Unavailable`` if nobody can tell."""
+        ...
+
+
+class Notifier(Protocol):
+    """A channel to people: mail, chat, or one of the systems.
+
+    Raises a ``SyncError`` where nobody was reached; must not send a part of the notice twice
+    by itself, nor add to it anything of a record.
+    """
+
+    async def notify(self, notice: Notice) -> None:
+        """Tell it, as one message to each person."""
         ...
 
 

@@ -15,7 +15,8 @@ from contextlib import suppress
 import attrs
 
 from bidisync.engine import Engine
-from bidisync.errors import Contended
+from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable
+from bidisync.events import Passed, SystemFailed
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
@@ -30,6 +31,9 @@ Progress = Callable[[int, int], None]
 READ_ORDER = (Side.RIGHT, Side.LEFT)
 
 _CONTACT = "contact"  # the mark of the first pass over both lists that ended
+
+PASSED = "passed:"
+"""Begins the names of the marks that tell when the last pass of each kind ended well."""
 
 _NOT_STORED = ("stale", "again", "contended")
 """Reasons to come back to a record that stand in no state: only its cursor brings it back."""
@@ -79,10 +83,31 @@ class Sweep:
         changes seen on that side are dealt with. Raises ``Unavailable``, ``RateLimited`` and
         ``Unauthorized`` when a system fails as a whole; what was done until then is kept.
         """
-        store, tally = self.engine.parts.store, Tally()
+        parts, tally = self.engine.parts, Tally()
+        began = parts.clock.monotonic()
         occasion = Occasion.FULL if everything else Occasion.POLL
+        run = Run(parts.chance.token()[:16], occasion)
+        reason = "stopped"
+        try:
+            await self._pass(run, tally, everything, side, rounds, progress)
+            reason = ""
+        except SyncError as error:
+            reason = error.reason
+            if isinstance(error, Unavailable | Unauthorized) and error.system:
+                parts.observe(SystemFailed(error.system, reason, run.id))
+            raise
+        finally:
+            duration_s = parts.clock.monotonic() - began
+            parts.observe(Passed(occasion.value, tally.examined, duration_s, run.id, reason))
+        await parts.store.set_mark(PASSED + occasion.value, str(parts.clock.now()))
+        return tally
+
+    async def _pass(
+        self, run: Run, tally: Tally, everything: bool, side: Side | None, rounds: int, progress: Progress | None
+    ) -> None:
+        store = self.engine.parts.store
         first = await store.get_mark(_CONTACT) is None
-        run = Run(self.engine.parts.chance.token()[:16], occasion, first_contact=first)
+        run = attrs.evolve(run, first_contact=first)
         work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
         await self._take_up(work, everything)
         whole = {listed for listed in READ_ORDER if await self._lists_all(listed, everything)}
@@ -103,7 +128,6 @@ class Sweep:
         for listed, cursor in cursors.items():
             if cursor is not None and side in (None, listed) and not moving:
                 await self.engine.parts.store.set_mark(f"cursor:{listed.value}", cursor)
-        return tally
 
     async def named(
         self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None, run: Run | None = None

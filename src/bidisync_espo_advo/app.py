@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
+from bidisync.events import Event
 from bidisync.locks.local import LocalLocks
 from bidisync.locks.none import GoingOn, NoLocks
 from bidisync.mapping import Mapped
@@ -73,13 +74,20 @@ class Remotes:
         transports: Mapping[str, Transport] | None = None,
         tells_writers: bool = False,
         sign_ins: SignIns | None = None,
+        observers: Sequence[Observer] = (),
     ) -> Remotes:
         """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system.
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
-        ``sign_ins`` shares the sign-in to Advoware with other processes.
+        ``sign_ins`` shares the sign-in to Advoware with other processes. ``observers`` are told
+        of every call.
         """
         named, given = settings.advoware, transports or {}
+
+        def observe(event: Event) -> None:
+            for observer in observers:
+                observer(event)
+
         public = PublicResolver(
             trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
             doors=frozenset({host_of(named.discovery_url)}),
@@ -94,6 +102,7 @@ class Remotes:
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
                 retry_for_s=min(RETRY_READS_FOR_S, config.timeout_s),
+                observe=observe,
             )
             for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
         }
@@ -210,11 +219,18 @@ async def open_sync(
     """
     settings.require_remotes()
     clock, chance = clock or SystemClock(), chance or SystemChance()
-    policy = party_policy(settings, strategies)
+    policy, observers = party_policy(settings, strategies), tuple(observers)
     async with AsyncExitStack() as stack:
         dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
         remotes = Remotes.of(
-            settings, clock, chance, session, transports=transports, tells_writers=dated, sign_ins=sign_ins
+            settings,
+            clock,
+            chance,
+            session,
+            transports=transports,
+            tells_writers=dated,
+            sign_ins=sign_ins,
+            observers=observers,
         )
         stack.push_async_callback(remotes.close)
         if store is None:
@@ -241,7 +257,7 @@ async def open_sync(
             chance=chance,
             backoff=Backoff(attempts=settings.sync.max_attempts),
             limits=_limits(settings),
-            observers=tuple(observers),
+            observers=observers,
             show_state=settings.sync.visible_status != "off",
         )
         engine = await Engine.open(parts)

@@ -26,7 +26,8 @@ import stamina
 from aiohttp.abc import AbstractResolver
 
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
-from bidisync.protocols import Clock
+from bidisync.events import Called, CallOutcome, Event
+from bidisync.protocols import Clock, Observer
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
@@ -187,6 +188,19 @@ def nothing(response: Response) -> bool:
     return False
 
 
+def ignore(event: Event) -> None:
+    """The observer that is told for nothing."""
+
+
+def outcome_of(response: Response) -> CallOutcome:
+    """The class of a reply, for counting."""
+    if response.status == 429:
+        return "limited"
+    if response.status >= 500:
+        return "failed"
+    return "ok" if response.status < 300 else "refused"
+
+
 @attrs.define
 class Wire:
     """One system's requests: limits, counts, retries of reads, and errors in our words."""
@@ -197,6 +211,7 @@ class Wire:
     max_concurrency: int = 10
     requests_per_second: float = 0.0
     retry_for_s: float = 20.0
+    observe: Observer = ignore
     calls: Counter[str] = attrs.Factory(Counter)
     _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _limiter: AsyncLimiter | None = attrs.field(init=False, default=None, repr=False)
@@ -261,12 +276,18 @@ class Wire:
             if self._limiter is not None:
                 await self._limiter.acquire()
             self.calls[request.method] += 1
+            began = self.clock.monotonic()
+            outcome: CallOutcome = "no_answer"
             try:
                 response = await self.transport.send(request)
+                outcome = outcome_of(response)
             except NotSent as error:
+                outcome = "not_sent"
                 raise _TryAgain(self.unreachable(f"can't be reached ({error})")) from error
             except NoAnswer as error:
                 raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
+            finally:
+                self.observe(Called(self.system, request.method, outcome, self.clock.monotonic() - began))
         if final(response):
             return response
         if 300 <= response.status < 400:
