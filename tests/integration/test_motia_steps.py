@@ -328,7 +328,18 @@ def test_what_the_standard_library_logs_reaches_the_step_s_logger():
     ]
 
 
-HEAVY = {"aiohttp", "redis", "cattrs", "cryptography", "stamina", "sqlite3", "bidisync.engine", "rich", "click"}
+HEAVY = {
+    "aiohttp",
+    "asyncio",
+    "redis",
+    "cattrs",
+    "cryptography",
+    "stamina",
+    "sqlite3",
+    "bidisync.engine",
+    "rich",
+    "click",
+}
 
 
 @pytest.mark.parametrize(

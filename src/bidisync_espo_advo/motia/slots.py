@@ -1,12 +1,12 @@
 """One out of many: who comes first in Redis may, until the time is over.
 
 A single SET over a plain connection. The client library would do it as well, and takes longer
-to import than a cron step may take.
+to import than a cron step may take. Who runs a coroutine has asyncio loaded already, so it is
+imported where it is used: Motia also imports each step once just to read its ``config``.
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +20,8 @@ async def claim(url: str, key: str, seconds: float) -> bool:
 
     ``url`` is that of a Redis server as for ``lock.url``. ``Unavailable`` where nobody can tell.
     """
+    import asyncio
+
     commands = [*_greeting(url), ("SET", key, "claimed", "NX", "PX", str(max(1, int(seconds * 1000))))]
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -49,6 +51,8 @@ def _greeting(url: str) -> list[tuple[str, ...]]:
 
 async def _asked(url: str, commands: list[tuple[str, ...]]) -> list[bytes]:
     """One line of answer for each command."""
+    import asyncio
+
     parts = urlsplit(url)
     secure = True if parts.scheme == "rediss" else None
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 6379, ssl=secure)
