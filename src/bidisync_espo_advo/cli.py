@@ -233,6 +233,33 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
 
 
 @group.command()
+@click.option("--host", help="Listen on this address instead of web.host.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
+@_global
+@click.pass_obj
+def serve(options: Options, host: str | None, port: int | None) -> int:
+    """Take webhooks, poll both sides, work, and show a page, until stopped.
+
+    Prints a JSON line with its address when it is ready.
+    """
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import serve_command
+
+    return asyncio.run(serve_command(options.settings(), host=host, port=port, report=Report(options.as_json)))
+
+
+@group.command()
+@_global
+@click.pass_obj
+def worker(options: Options) -> int:
+    """Work for a serve that runs elsewhere over the same state, until stopped."""
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import worker_command
+
+    return asyncio.run(worker_command(options.settings(), report=Report(options.as_json)))
+
+
+@group.command()
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")

@@ -255,6 +255,8 @@ class EspoReplica:
             sent["Content-Type"] = "application/json"
         response = await self.wire.send(Request(method, url, sent, query or {}, body), final=errors.in_maintenance)
         expected = response.status in (200, 201, 404) or (response.status == 409 and errors.is_duplicate(response))
+        if response.status == 401:
+            self.wire.refused()
         if not expected:
             raise await self._refused(response, method)
         return response

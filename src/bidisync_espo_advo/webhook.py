@@ -70,7 +70,7 @@ def refs_of(event: str, raw_body: bytes) -> list[Ref]:
     ids = [item.get("id") if isinstance(item, dict) else None for item in items] if isinstance(items, list) else [None]
     if not all(isinstance(id, str) and 0 < len(id) <= LONGEST_ID for id in ids):
         raise Unreadable("the body is not a list of records with ids")
-    return [Ref(Side.LEFT, id) for id in dict.fromkeys(ids)]
+    return [Ref(Side.LEFT, str(id)) for id in dict.fromkeys(ids)]
 
 
 def _hex(digest: bytes) -> bytes:
@@ -84,3 +84,9 @@ def _parts(header: str) -> tuple[str, bytes]:
         return id.decode(), proof
     except (binascii.Error, ValueError):
         return "", b""
+
+
+def claimed(headers: Mapping[str, str]) -> str:
+    """The webhook that a request says it is from, unproven: enough to refuse strangers before their body is read."""
+    given = {name.lower(): value for name, value in headers.items()}
+    return _parts(given.get("signature") or given.get("x-signature") or "")[0]
