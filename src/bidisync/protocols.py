@@ -257,6 +257,10 @@ class HintStore(Protocol):
         """
         ...
 
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer: the hint as it is held now, or ``None`` if somebody else has taken it since."""
+        ...
+
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that were taken; one that was repeated meanwhile stays and is free again.
 

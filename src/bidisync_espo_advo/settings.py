@@ -368,7 +368,11 @@ def render_toml(tables: Mapping[str, Mapping[str, object]]) -> str:
         lines += [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
         for key, inner in table.items():
             if isinstance(inner, Mapping) and inner:
-                lines += ["", f"[{section}.{key}]", *(f"{_toml(name)} = {_toml(value)}" for name, value in inner.items())]
+                lines += [
+                    "",
+                    f"[{section}.{key}]",
+                    *(f"{_toml(name)} = {_toml(value)}" for name, value in inner.items()),
+                ]
         lines.append("")
     return "\n".join(lines)
 

@@ -7,13 +7,15 @@ until one ends well. What fails for any other reason concerns one record alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 
 import attrs
 
 from bidisync.circuit import Circuit
 from bidisync.clock import SystemClock
-from bidisync.errors import Unauthorized, Unavailable
+from bidisync.errors import Transient, Unauthorized, Unavailable
 from bidisync.protocols import Clock, HintStore, Look
 from bidisync.state import Hint
 
@@ -51,8 +53,10 @@ class Dealing:
 
     async def settle(self, hint: Hint, look: Look) -> float | None:
         """Have the record looked at, and say when it is due again; a hint that was not dealt with stays."""
+        looking = asyncio.ensure_future(look(hint.ref))
         try:
-            again_at = await look(hint.ref)
+            hint = await self._held_while(looking, hint)
+            again_at = await looking
         except (Unavailable, Unauthorized) as error:
             self._out_of_order(error)
             again_at = self.clock.now()
@@ -72,6 +76,18 @@ class Dealing:
             again_at = max(again_at, self.clock.now() + SOON_S)
         await self.store.put_off(hint, again_at)
         return again_at
+
+    async def _held_while(self, looking: asyncio.Future[float | None], hint: Hint) -> Hint:
+        """The hint as it is held when the look has ended: nobody else gets it before that."""
+        try:
+            while not (await asyncio.wait([looking], timeout=self.hold_s / 3))[0]:
+                with suppress(Transient):  # the next time, then
+                    hint = await self.store.hold(hint, self.clock.now() + self.hold_s) or hint
+        except asyncio.CancelledError:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            raise
+        return hint
 
     def _out_of_order(self, error: Unavailable | Unauthorized) -> None:
         if not self._patience.open:

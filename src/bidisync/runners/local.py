@@ -34,12 +34,13 @@ class LocalQueue:
     concurrency: int = 10
     hold_s: float = 60.0
     look_every_s: float = 1.0
-    grace_s: float = 7.0
+    grace_s: float = 6.5
     _woken: asyncio.Event = attrs.Factory(asyncio.Event)
-    _dealing: Dealing = attrs.field(init=False)
+    _dealing: Dealing = attrs.field(kw_only=True)
 
-    def __attrs_post_init__(self) -> None:
-        self._dealing = Dealing(self.store, self.clock, self.hold_s)
+    @_dealing.default
+    def _alone(self) -> Dealing:
+        return Dealing(self.store, self.clock, self.hold_s)
 
     async def submit(self, refs: Sequence[Ref], *, not_before: float = 0.0) -> None:
         """Keep a hint for each record, and wake whoever is idle here."""

@@ -40,6 +40,13 @@ def take(
     return lambda connection: [tuple(row) for row in connection.execute(sql, (now, now, *key, limit, until)).fetchall()]
 
 
+def hold(taken: Taken, until: float) -> Transaction[bool]:
+    """Held until that time; whether it still was."""
+    side, id, before, _ = taken
+    sql = "UPDATE hint SET taken_until = ? WHERE side = ? AND id = ? AND taken_until = ?"
+    return lambda connection: connection.execute(sql, (until, side, id, before)).rowcount == 1
+
+
 def done(taken: Sequence[Taken]) -> Transaction[None]:
     """Remove what nobody repeated; what was repeated is free, and as old as its repeat."""
 

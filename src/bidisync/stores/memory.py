@@ -157,6 +157,13 @@ class MemoryStore:
             self._hints[ref] = attrs.evolve(self._hints[ref], taken_until=until)
         return [Hint(ref, self._hints[ref].number, self._hints[ref].first_at, until) for ref in free[:limit]]
 
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer."""
+        if (kept := self._held(hint)) is None:
+            return None
+        self._hints[hint.ref] = attrs.evolve(kept, taken_until=until)
+        return attrs.evolve(hint, taken_until=until)
+
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""
         for hint in hints:

@@ -238,6 +238,11 @@ class SqlStore:
             for first_at, side, id, number in sorted(rows)
         ]
 
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer."""
+        held = await self._run(hinting.hold((*_key(hint.ref), hint.taken_until, hint.number), until))
+        return attrs.evolve(hint, taken_until=until) if held else None
+
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""
         if hints:
