@@ -96,12 +96,12 @@ async def running(*command: str, cwd: Path) -> AsyncIterator[Served]:
         await reader
 
 
-async def until(true: Callable[[], bool], within_s: float = 30.0, what: str = "") -> float:
+async def until(true: Callable[[], bool], within_s: float = 30.0, what: str = "", every_s: float = 0.02) -> float:
     """How long it took until that was so."""
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < within_s, f"not within {within_s:g} s: {what}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every_s)
     return time.monotonic() - began
 
 

@@ -263,14 +263,20 @@ def worker(options: Options) -> int:
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@click.option("--serve", "serves", is_flag=True, help="Keep simulators, worker and site running afterwards.")
+@click.option("--hostile", is_flag=True, help="The simulated Advoware misbehaves.")
 @_global
 @click.pass_obj
-def demo(options: Options, records: int, seed: int, port: int) -> int:
+def demo(options: Options, records: int, seed: int, port: int, serves: bool, hostile: bool) -> int:
     """Watch parties flow both ways between two simulated systems, over real HTTP."""
     from bidisync_espo_advo.demo import demo_command
     from bidisync_espo_advo.report import Report
 
-    return asyncio.run(demo_command(records=records, seed=seed, port=port, report=Report(options.as_json)))
+    return asyncio.run(
+        demo_command(
+            records=records, seed=seed, port=port, report=Report(options.as_json), serve=serves, hostile=hostile
+        )
+    )
 
 
 @group.command()

@@ -6,6 +6,7 @@ then. A session changes something only for requests from this very site.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -89,7 +90,7 @@ class Access:
         if not isinstance(given, str) or not self._right(given):
             return web.Response(status=401, text=_page("This is not the token."), content_type="text/html")
         id = secrets.token_urlsafe(32)
-        now = request.loop.time()
+        now = asyncio.get_running_loop().time()
         self._sessions = {key: until for key, until in self._sessions.items() if until > now}
         if len(self._sessions) >= MOST_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)))
@@ -112,7 +113,7 @@ class Access:
         return kind.lower() == "bearer" and self._right(given.strip())
 
     def _session(self, request: web.Request) -> bool:
-        return self._sessions.get(_hashed(request.cookies.get(COOKIE, "")), 0.0) > request.loop.time()
+        return self._sessions.get(_hashed(request.cookies.get(COOKIE, "")), 0.0) > asyncio.get_running_loop().time()
 
     def _right(self, given: str) -> bool:
         return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
