@@ -79,6 +79,7 @@ class AdvowareSession:
             refused = token
         if any(word in _german(response) for word in _AT_THE_FIRM):
             raise Unavailable("advoware's connector at the firm is not signed in", system=SYSTEM)
+        self.wire.refused()
         raise Unauthorized("advoware refuses a fresh token: check the credentials", system=SYSTEM)
 
     async def addresses(self) -> Addresses:
@@ -159,8 +160,14 @@ class AdvowareSession:
         document = _object(response)
         text = None if document is None else _text(document, "access_token")
         if response.status not in (200, 201) or document is None or not text:
-            raise _refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
+            raise self._refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
         return Token(text, self._end(document))
+
+    def _refusal(self, response: Response, advice: str) -> Unauthorized | Unavailable:
+        error = _refusal(response, advice)
+        if isinstance(error, Unauthorized):
+            self.wire.refused()
+        return error
 
     def _credentials(self) -> dict[str, object]:
         config, nonce = self.config, self.chance.token()

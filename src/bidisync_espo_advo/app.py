@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import attrs
@@ -25,14 +25,17 @@ from bidisync.protocols import (
     ChangeDetector,
     Clock,
     ConflictStrategy,
+    HintStore,
     LockProvider,
     Observer,
     Replica,
     Seal,
     StateStore,
+    WorkQueue,
 )
 from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
+from bidisync.runners.local import LocalQueue
 from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.seal import AesSeal, Plain
@@ -280,7 +283,11 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-async def open_store(settings: Settings, *, create: bool = True) -> StateStore:
+class Store(StateStore, HintStore, Protocol):
+    """A state that also keeps hints, as all of ours do."""
+
+
+async def open_store(settings: Settings, *, create: bool = True) -> Store:
     """The state that the settings name."""
     seal = _seal(settings)
     if settings.state.url.startswith("sqlite:"):
@@ -318,6 +325,21 @@ def _postgres() -> type[PostgresStore]:
     except ImportError as error:
         raise Misconfigured("state.url names a PostgreSQL server: pip install 'bidisync[postgres]'") from error
     return PostgresStore
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings, store: HintStore, clock: Clock) -> AsyncIterator[WorkQueue]:
+    """The work queue that the settings name, over these hints."""
+    hold_s = settings.lock.lease_s
+    if settings.queue.url.startswith("local:"):
+        yield LocalQueue(store, clock, settings.sync.concurrency, hold_s)
+        return
+    try:
+        from bidisync.runners.docket import DocketQueue
+    except ImportError as error:
+        raise Misconfigured("queue.url names a Redis server: pip install 'bidisync[scale]'") from error
+    async with DocketQueue.open(settings.queue.url, store, clock, settings.sync.concurrency, hold_s) as queue:
+        yield queue
 
 
 async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LockProvider:

@@ -354,17 +354,50 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
 
 
 @group.command()
+@click.option("--host", help="Listen on this address instead of web.host.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
+@_global
+@click.pass_obj
+def serve(options: Options, host: str | None, port: int | None) -> int:
+    """Take webhooks, poll both sides, work, and show a page, until stopped.
+
+    Prints a JSON line with its address when it is ready.
+    """
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import serve_command
+
+    return asyncio.run(serve_command(options.settings(), host=host, port=port, report=Report(options.as_json)))
+
+
+@group.command()
+@_global
+@click.pass_obj
+def worker(options: Options) -> int:
+    """Work for a serve that runs elsewhere over the same state, until stopped."""
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import worker_command
+
+    return asyncio.run(worker_command(options.settings(), report=Report(options.as_json)))
+
+
+@group.command()
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@click.option("--serve", "serves", is_flag=True, help="Keep simulators, worker and site running afterwards.")
+@click.option("--hostile", is_flag=True, help="The simulated Advoware misbehaves.")
 @_global
 @click.pass_obj
-def demo(options: Options, records: int, seed: int, port: int) -> int:
+def demo(options: Options, records: int, seed: int, port: int, serves: bool, hostile: bool) -> int:
     """Watch parties flow both ways between two simulated systems, over real HTTP."""
     from bidisync_espo_advo.demo import demo_command
     from bidisync_espo_advo.report import Report
 
-    return asyncio.run(demo_command(records=records, seed=seed, port=port, report=Report(options.as_json)))
+    return asyncio.run(
+        demo_command(
+            records=records, seed=seed, port=port, report=Report(options.as_json), serve=serves, hostile=hostile
+        )
+    )
 
 
 @group.command()

@@ -390,6 +390,13 @@ def render_toml(tables: Mapping[str, Mapping[str, object]]) -> str:
     for section, table in tables.items():
         lines.append(f"[{section}]")
         lines += [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+        for key, inner in table.items():
+            if isinstance(inner, Mapping) and inner:
+                lines += [
+                    "",
+                    f"[{section}.{key}]",
+                    *(f"{_toml(name)} = {_toml(value)}" for name, value in inner.items()),
+                ]
         lines.append("")
     return "\n".join(lines)
 

@@ -25,6 +25,7 @@ import attrs
 import stamina
 from aiohttp.abc import AbstractResolver
 
+from bidisync.circuit import Circuit
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
 from bidisync.events import Called, CallOutcome, Event
 from bidisync.protocols import Clock, Observer
@@ -212,7 +213,9 @@ class Wire:
     requests_per_second: float = 0.0
     retry_for_s: float = 20.0
     observe: Observer = ignore
+    circuit: Circuit = attrs.Factory(Circuit)
     calls: Counter[str] = attrs.Factory(Counter)
+    answered_at: float | None = None  # by the clock that never goes back
     _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _limiter: AsyncLimiter | None = attrs.field(init=False, default=None, repr=False)
 
@@ -232,8 +235,35 @@ class Wire:
         A read is repeated while the system is out of order, or answers with success and
         something that is not ``usable``; a ``final`` reply is handed out as it is. What a
         ``systemic`` reply says is the fault of no single record. Raises ``Unavailable``,
-        ``Unconfirmed`` (writes), ``RateLimited``.
+        ``Unconfirmed`` (writes), ``RateLimited``. A system that was out of order for several
+        requests in a row, repeated or not, is left alone for a while: nothing is sent then.
         """
+        if wait := self.circuit.wait(self.clock.monotonic()):
+            raise Unavailable(
+                f"{self.system} is left alone for a moment after failures", system=self.system, retry_after=wait
+            )
+        try:
+            response = await self._sent(request, usable, final, systemic)
+        except RateLimited:
+            self.circuit.succeeded()
+            raise
+        except Unavailable as error:
+            if error.system or isinstance(error, Unconfirmed):
+                self.circuit.failed(self.clock.monotonic())
+            else:
+                self.circuit.succeeded()
+            raise
+        except BaseException:
+            self.circuit.untold()
+            raise
+        self.circuit.succeeded()
+        return response
+
+    def refused(self) -> None:
+        """It refuses the credentials, as it will those of every request: it is left alone at once."""
+        self.circuit.failed(self.clock.monotonic(), at_once=True)
+
+    async def _sent(self, request: Request, usable: Usable, final: Final, systemic: Final) -> Response:
         if request.writes:
             try:
                 return await self._once(request, final, systemic)
@@ -288,6 +318,8 @@ class Wire:
                 raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
             finally:
                 self.observe(Called(self.system, request.method, outcome, self.clock.monotonic() - began))
+        if response.status not in (502, 503, 504):
+            self.answered_at = self.clock.monotonic()
         if final(response):
             return response
         if 300 <= response.status < 400:

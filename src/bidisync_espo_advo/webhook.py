@@ -90,3 +90,9 @@ def _parts(header: str) -> tuple[str, bytes]:
         return id.decode(), proof
     except (binascii.Error, ValueError):
         return "", b""
+
+
+def claimed(headers: Mapping[str, str]) -> str:
+    """The webhook that a request says it is from, unproven: enough to refuse strangers before their body is read."""
+    given = {name.lower(): value for name, value in headers.items()}
+    return _parts(given.get("signature") or given.get("x-signature") or "")[0]

@@ -242,13 +242,19 @@ class SqlStore:
         if refs:
             await self._run(hinting.keep(sorted({_key(ref) for ref in refs}), at, not_before))
 
-    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+    async def take(self, now: float, *, limit: int, until: float, only: Ref | None = None) -> Sequence[Hint]:
         """The oldest due hints that nobody holds, held by the caller from now on."""
-        rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked))
+        key = None if only is None else _key(only)
+        rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked, key))
         return [
             Hint(Ref(Side(side), plain_text(id)), number, first_at, until)
             for first_at, side, id, number in sorted(rows)
         ]
+
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer."""
+        held = await self._run(hinting.hold((*_key(hint.ref), hint.taken_until, hint.number), until))
+        return attrs.evolve(hint, taken_until=until) if held else None
 
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""
