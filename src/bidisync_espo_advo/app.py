@@ -328,17 +328,19 @@ def _postgres() -> type[PostgresStore]:
 
 
 @asynccontextmanager
-async def open_queue(settings: Settings, store: HintStore, clock: Clock) -> AsyncIterator[WorkQueue]:
+async def open_queue(
+    settings: Settings, store: HintStore, clock: Clock, observe: Observer = lambda event: None
+) -> AsyncIterator[WorkQueue]:
     """The work queue that the settings name, over these hints."""
-    hold_s = settings.lock.lease_s
+    hold_s, concurrency = settings.lock.lease_s, settings.sync.concurrency
     if settings.queue.url.startswith("local:"):
-        yield LocalQueue(store, clock, settings.sync.concurrency, hold_s)
+        yield LocalQueue(store, clock, concurrency, hold_s, observe=observe)
         return
     try:
         from bidisync.runners.docket import DocketQueue
     except ImportError as error:
         raise Misconfigured("queue.url names a Redis server: pip install 'bidisync[scale]'") from error
-    async with DocketQueue.open(settings.queue.url, store, clock, settings.sync.concurrency, hold_s) as queue:
+    async with DocketQueue.open(settings.queue.url, store, clock, concurrency, hold_s, observe=observe) as queue:
         yield queue
 
 

@@ -10,13 +10,18 @@ from typing import Any
 
 import attrs
 
-from bidisync.clock import SystemClock, utc_text
-from bidisync.errors import SyncError
+from bidisync.clock import SystemChance, SystemClock, utc_text
+from bidisync.desk import Desk, Reach
+from bidisync.errors import Misconfigured, SyncError
+from bidisync.events import Event
 from bidisync.model import Ref
+from bidisync.observe.log import Logged, Pseudonyms
+from bidisync.observe.metrics import Metrics
 from bidisync.protocols import Clock, Observer, WorkQueue
 from bidisync.runners.timetable import Timetable
 from bidisync_espo_advo.app import PartySync, Store, open_queue, open_store, open_sync
 from bidisync_espo_advo.commands import SyncResult, remember_pass
+from bidisync_espo_advo.notifying import open_desk
 from bidisync_espo_advo.operating import standing
 from bidisync_espo_advo.settings import Settings
 
@@ -25,6 +30,7 @@ POLL, INVENTORY = "poll", "inventory"
 GRACE_S = 6.5
 LOOK_S = 1.0
 LATELY_S = 120.0
+DESK_S = 60.0
 
 
 @attrs.define(eq=False)
@@ -37,6 +43,8 @@ class Works:
     queue: WorkQueue
     times: Timetable
     clock: Clock
+    desk: Desk
+    metrics: Metrics | None = None
 
     async def look(self, ref: Ref) -> float | None:
         """Bring one record into step; when it is due again."""
@@ -44,7 +52,10 @@ class Works:
 
     async def run(self, over: asyncio.Event) -> None:
         """Work until it is over; what is under way may end within a few seconds."""
-        jobs = [asyncio.create_task(self.queue.run(self.look)), asyncio.create_task(self._watch_the_clock())]
+        work = [self.queue.run(self.look), self._watch_the_clock()]
+        if self.settings.notify.wanted:
+            work.append(self.desk.run(DESK_S))
+        jobs = [asyncio.create_task(job) for job in work]
         stop = asyncio.create_task(over.wait())
         await asyncio.wait([*jobs, stop], return_when=asyncio.FIRST_COMPLETED)
         for task in (*jobs, stop):
@@ -141,9 +152,40 @@ async def opened(
         if store is None:
             store = await open_store(settings)
             stack.push_async_callback(store.close)
-        sync = await stack.enter_async_context(open_sync(settings, store=store, observers=observers, clock=clock))
-        queue = await stack.enter_async_context(open_queue(settings, store, clock))
-        yield Works(settings, sync, store, queue, Timetable(store, settings.lock.lease_s, clock), clock)
+        reach, metrics = Reach(), _metrics(settings)
+        watching: list[Observer] = [Logged(await Pseudonyms.of(store, SystemChance()), LOG), reach, *observers]
+        if metrics is not None:
+            metrics.watch(store)
+            stack.callback(metrics.close)
+            watching.append(metrics.observer)
+
+        def observe(event: Event) -> None:
+            for observer in watching:
+                observer(event)
+
+        sync = await stack.enter_async_context(open_sync(settings, store=store, observers=watching, clock=clock))
+        queue = await stack.enter_async_context(open_queue(settings, store, clock, observe))
+        desk = open_desk(
+            settings.notify,
+            store=store,
+            clock=clock,
+            board=sync.remotes.espocrm,
+            entity_type=settings.espocrm.entity_type,
+            reach=reach,
+            locks=sync.engine.parts.locks,
+            observe=observe,
+        )
+        times = Timetable(store, settings.lock.lease_s, clock)
+        yield Works(settings, sync, store, queue, times, clock, desk, metrics)
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    """The metrics of this process, where their extra is installed."""
+    intervals = {"poll": settings.sync.poll_interval_s, "full": settings.sync.inventory_interval_s}
+    try:
+        return Metrics.open(intervals=intervals)
+    except Misconfigured:
+        return None
 
 
 async def _to_its_end(work: Awaitable[None]) -> None:

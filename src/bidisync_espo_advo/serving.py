@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bidisync.errors import Misconfigured, RateLimited, Unavailable
+from bidisync.observe.log import JsonLines
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.report import Report
-from bidisync_espo_advo.running import Works, opened
+from bidisync_espo_advo.running import LOG, Works, opened
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.starting import require_schema, sign_in
 from bidisync_espo_advo.web import Site, application, listening
@@ -56,7 +57,8 @@ async def worker_command(settings: Settings, *, report: Report) -> int:
 def site_of(works: Works, token: str) -> Site:
     """The site over these works."""
     intake = Intake(works.settings.espocrm.webhooks, Keeping(works.queue.submit))
-    return Site(Access(token), intake, works.status, works.ready)
+    metrics = None if works.metrics is None else works.metrics.scrape
+    return Site(Access(token), intake, works.status, works.ready, metrics)
 
 
 @contextmanager
@@ -94,9 +96,12 @@ def _token(settings: Settings, report: Report) -> str:
 
 
 def _log() -> None:
-    """What happens while it runs, on stderr, unless somebody wants it elsewhere."""
+    """What happens while it runs, as JSON lines on stderr, unless somebody wants it elsewhere."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
+        LOG.setLevel(logging.INFO)
 
 
 __all__ = ["serve_command", "site_of", "stopped", "worker_command"]

@@ -27,7 +27,7 @@ from aiohttp.abc import AbstractResolver
 
 from bidisync.circuit import Circuit
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
-from bidisync.events import Called, CallOutcome, Event
+from bidisync.events import Called, CallOutcome, CircuitMoved, Event
 from bidisync.protocols import Clock, Observer
 
 if TYPE_CHECKING:
@@ -238,6 +238,14 @@ class Wire:
         ``Unconfirmed`` (writes), ``RateLimited``. A system that was out of order for several
         requests in a row, repeated or not, is left alone for a while: nothing is sent then.
         """
+        was_open = self.circuit.open
+        try:
+            return await self._through_circuit(request, usable, final, systemic)
+        finally:
+            if self.circuit.open is not was_open:
+                self.observe(CircuitMoved(self.system, self.circuit.open))
+
+    async def _through_circuit(self, request: Request, usable: Usable, final: Final, systemic: Final) -> Response:
         if wait := self.circuit.wait(self.clock.monotonic()):
             raise Unavailable(
                 f"{self.system} is left alone for a moment after failures", system=self.system, retry_after=wait
@@ -261,7 +269,10 @@ class Wire:
 
     def refused(self) -> None:
         """It refuses the credentials, as it will those of every request: it is left alone at once."""
+        was_open = self.circuit.open
         self.circuit.failed(self.clock.monotonic(), at_once=True)
+        if not was_open:
+            self.observe(CircuitMoved(self.system, True))
 
     async def _sent(self, request: Request, usable: Usable, final: Final, systemic: Final) -> Response:
         if request.writes:

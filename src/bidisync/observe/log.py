@@ -53,9 +53,7 @@ class Pseudonyms:
     @classmethod
     async def of(cls, store: StateStore, chance: Chance) -> Pseudonyms:
         """Those of this state: its key is made once and kept there."""
-        if await store.get_mark(_KEY) is None:
-            await store.set_mark(_KEY, chance.token())
-        return cls((await store.get_mark(_KEY) or "").encode())
+        return cls((await store.first_mark(_KEY, chance.token())).encode())
 
     def __call__(self, name: str) -> str:
         """The pseudonym of a record, or of a link, by its id."""

@@ -16,7 +16,8 @@ import attrs
 from bidisync.circuit import Circuit
 from bidisync.clock import SystemClock
 from bidisync.errors import Transient, Unauthorized, Unavailable
-from bidisync.protocols import Clock, HintStore, Look
+from bidisync.events import Served
+from bidisync.protocols import Clock, HintStore, Look, Observer
 from bidisync.state import Hint
 
 SOON_S = 0.2
@@ -36,6 +37,7 @@ class Dealing:
     store: HintStore
     clock: Clock = attrs.Factory(SystemClock)
     hold_s: float = 60.0
+    observe: Observer = lambda event: None
     _patience: Circuit = attrs.Factory(patience)
 
     def wait(self) -> float:
@@ -72,6 +74,7 @@ class Dealing:
             self._patience.succeeded()
             if again_at is None:
                 await self.store.done([hint])
+                self.observe(Served(hint.ref, max(0.0, self.clock.now() - hint.first_at)))
                 return None
             again_at = max(again_at, self.clock.now() + SOON_S)
         await self.store.put_off(hint, again_at)

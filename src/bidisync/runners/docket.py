@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured, Transient
 from bidisync.model import Ref
-from bidisync.protocols import Clock, HintStore, Look
+from bidisync.protocols import Clock, HintStore, Look, Observer
 from bidisync.runners.dealing import LOG, Dealing
 from bidisync.runners.local import LocalQueue
 
@@ -48,13 +48,14 @@ class DocketQueue:
     hold_s: float
     resend_s: float
     grace_s: float = 6.5
+    observe: Observer = lambda event: None
     _looking: set[asyncio.Future[None]] = attrs.Factory(set)
     _wakes: dict[Ref, float] = attrs.Factory(dict)
     _waking: asyncio.Event = attrs.Factory(asyncio.Event)
     _dealing: Dealing = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._dealing = Dealing(self.store, self.clock, self.hold_s)
+        self._dealing = Dealing(self.store, self.clock, self.hold_s, self.observe)
 
     @classmethod
     @asynccontextmanager
@@ -68,6 +69,7 @@ class DocketQueue:
         *,
         name: str = "bidisync",
         resend_s: float = 5.0,
+        observe: Observer = lambda event: None,
     ) -> AsyncIterator[DocketQueue]:
         """The queue, until the block ends; a Redis that is out of reach may come later.
 
@@ -77,7 +79,7 @@ class DocketQueue:
         if not parts.password and not _loopback(parts.hostname or "localhost"):
             raise Misconfigured("queue.url names a Redis server elsewhere without a password; add one")
         logging.getLogger("docket").setLevel(logging.CRITICAL)  # its lines name records
-        queue = cls(url, name, store, clock or SystemClock(), concurrency, hold_s, resend_s)
+        queue = cls(url, name, store, clock or SystemClock(), concurrency, hold_s, resend_s, observe=observe)
         sender = asyncio.get_running_loop().create_task(queue._connected(queue._send))
         try:
             yield queue

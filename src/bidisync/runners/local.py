@@ -15,7 +15,7 @@ import attrs
 from bidisync.clock import SystemClock
 from bidisync.errors import Transient
 from bidisync.model import Ref
-from bidisync.protocols import Clock, HintStore, Look
+from bidisync.protocols import Clock, HintStore, Look, Observer
 from bidisync.runners.dealing import LOG, Dealing
 from bidisync.state import Hint
 
@@ -35,12 +35,13 @@ class LocalQueue:
     hold_s: float = 60.0
     look_every_s: float = 1.0
     grace_s: float = 6.5
+    observe: Observer = lambda event: None
     _woken: asyncio.Event = attrs.Factory(asyncio.Event)
     _dealing: Dealing = attrs.field(kw_only=True)
 
     @_dealing.default
     def _alone(self) -> Dealing:
-        return Dealing(self.store, self.clock, self.hold_s)
+        return Dealing(self.store, self.clock, self.hold_s, self.observe)
 
     async def submit(self, refs: Sequence[Ref], *, not_before: float = 0.0) -> None:
         """Keep a hint for each record, and wake whoever is idle here."""
