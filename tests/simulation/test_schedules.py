@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 from bidisync.testing.simulation import Orders, parse_tape, simulate, tape_text
 from bidisync.testing.simulation.__main__ import pair
@@ -20,6 +21,7 @@ SCHEDULES = int(os.environ.get("BIDISYNC_SCHEDULES", "2000"))
 SECONDS = float(os.environ.get("BIDISYNC_SIMULATION_S", "0")) or None
 FIRST = int(os.environ.get("BIDISYNC_FIRST_SEED", "0"))
 EVERY = int(os.environ.get("BIDISYNC_CRASH_EVERY", "230"))
+CRASH_S = float(os.environ.get("BIDISYNC_CRASH_S", "0"))
 
 DIGESTS = """
 import logging
@@ -85,10 +87,12 @@ def test_an_empty_tape_is_a_quiet_day():
 
 
 def test_a_worker_may_die_and_requests_may_fail_at_any_point(capsys):
-    tried, found = sweep(checked(), every=EVERY)
+    until = time.monotonic() + CRASH_S if CRASH_S else None
+    swept = sweep(checked(), every=EVERY, until=until)
     with capsys.disabled():
-        print(f"\n{tried} crash points of ten scripts, {len(found)} violated")
-    assert not found
+        print(f"\n{swept.report()}")
+    assert swept.number
+    assert not swept.found
 
 
 def test_a_failing_run_is_told_small_and_with_its_timeline(monkeypatch):
