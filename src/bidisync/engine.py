@@ -356,8 +356,10 @@ class Engine:
         return await self.parts.store.save(attrs.evolve(link, tombstone=over, reviews=(), base={}, settled=True))
 
     async def _learn(self, looks: Looks) -> None:
+        """Who is missing stays known as long as the link does: so whoever is like them is no stranger."""
         for side, snapshot in looks.items():
-            await self.index.learn(side, [snapshot])
+            if not snapshot.gone:
+                await self.index.learn(side, [snapshot])
 
     def _told(self, outcome: Outcome) -> Outcome:
         self.parts.observe(Examined(outcome.ref, outcome.link_id, outcome.state, outcome.reason))

@@ -11,7 +11,7 @@ import sys
 import time
 
 from bidisync.testing.simulation import Orders, parse_tape, simulate, tape_text
-from bidisync.testing.simulation.__main__ import pair
+from bidisync.testing.simulation.pairs import pair
 from bidisync.testing.simulation.batch import run_many, told
 from bidisync.testing.simulation.crashes import sweep
 from bidisync_espo_advo.testing import checked, unchecked
