@@ -17,6 +17,7 @@ from bidisync.state import Link
 from bidisync.testing.simulation.loop import at_once
 
 if TYPE_CHECKING:
+    from bidisync.protocols import Guard
     from bidisync.testing.simulation.world import Applied, World
 
 EMPTY_S = 70.0
@@ -51,7 +52,7 @@ class Office:
     deletable: set[str] = attrs.Factory(set)
     """Links whose held plan was approved."""
 
-    def guard(self, asks: tuple[str, ...]) -> Callable[[Link, Plan], str | None]:
+    def guard(self, asks: tuple[str, ...]) -> Guard:
         """A guard that holds every plan which gives a new value to one of these fields."""
 
         def ask(link: Link, plan: Plan) -> str | None:

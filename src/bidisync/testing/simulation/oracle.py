@@ -190,8 +190,10 @@ class Oracle:
             there = [link.on(side) in live[side] for side in Side]
             if link.tombstoned and any(there):
                 self.world.violated("C10", f"{link.id} ended although one of its records is there")
-            if not link.tombstoned and there.count(True) == 1 and not (
-                self._waits(link, ReviewKind.GONE) or self._waits(link, ReviewKind.HELD)
+            if (
+                not link.tombstoned
+                and there.count(True) == 1
+                and not (self._waits(link, ReviewKind.GONE) or self._waits(link, ReviewKind.HELD))
             ):
                 self.world.violated("C10", f"nobody was told that a record of {link.id} is gone")
 
@@ -243,8 +245,13 @@ class Oracle:
                 other = (who, decision.field, token_of(decision.versions.right))
                 if (who, decision.field) not in lineage.reused and lineage.descends(one, other):
                     self.verdict.spurious += 1
-                    if not self.world.faulty and self.world.scenario.enforced:
+                    if not self._disturbed and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
+
+    @property
+    def _disturbed(self) -> bool:
+        """Whether anything went wrong: where a write's outcome was unknown for a while, such conflicts are counted."""
+        return self.world.faulty or any(fault[0] in "FPLS" for fault in self.world.faults)
 
     def _made_by_us(self, link: Link) -> bool:
         """Whether one of the two records was made from the other: then they never meet as strangers."""

@@ -127,7 +127,9 @@ class SimStore:
         if before is None or before.tombstone is None or now.tombstoned or now.id != before.id:
             return
         world = self.world
-        if not any(ref.side in before.tombstone.gone and ref.id in world.remote(ref.side).records() for ref in now.refs):
+        if not any(
+            ref.side in before.tombstone.gone and ref.id in world.remote(ref.side).records() for ref in now.refs
+        ):
             world.violated("C4", f"{now.id} ended, and began again without a cause")
 
     async def fence(self, link: Link) -> int:

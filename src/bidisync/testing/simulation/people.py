@@ -365,9 +365,9 @@ class People:
         remote.delete(id)
         self.gone.add((side, who))
         self.gone_at[side, id] = self.world.loop.time()
-        if who in self.doubled:
-            self.excused[side.other, who] += 1
         link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
+        if who in self.doubled or link is None:  # what the sync never saw it may make again
+            self.excused[side.other, who] += 1
         if link is not None and (link.intent is not None or link.on(side.other) is not None):
             self.deleted.add((side, who))
         self.world.tell("people", f"{side.value} {id} ({who}) deleted")

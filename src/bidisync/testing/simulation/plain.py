@@ -12,7 +12,7 @@ from bidisync.guards import Bounds
 from bidisync.identity import Identity
 from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
 from bidisync.parts import Limits, Parts
-from bidisync.protocols import Replica
+from bidisync.protocols import Guard, Replica
 from bidisync.schema import Policy
 from bidisync.state import Link
 from bidisync.sweep import Sweep
@@ -96,6 +96,7 @@ class Pair:
         """An engine of its own over the shared state."""
         left, right = (self._replica(world, side) for side in Side)
         exercise = self.exercise
+        guard: Guard = world.office.guard(exercise.asks) if exercise.drills else hold_deletes
         parts = Parts(
             left=left,
             right=right,
@@ -103,7 +104,7 @@ class Pair:
             store=seats.store,
             locks=seats.locks,
             identity=self.identity,
-            guard=world.office.guard(exercise.asks) if exercise.drills else hold_deletes,
+            guard=guard,
             bounds=self.bounds,
             clock=seats.clock,
             chance=seats.chance,

@@ -15,7 +15,6 @@ from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
 
-
 BETWEEN = 0.1
 """Of the edits that fall just before a write, so many fall between its check and itself."""
 
