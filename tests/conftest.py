@@ -1,7 +1,8 @@
-"""How thoroughly properties are tested: a little here, the same every time in CI, long at night."""
+"""How thoroughly properties are tested: a little here, the same every time in CI, long at night; and what was found."""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 
 settings.register_profile("dev", max_examples=100, deadline=None)
@@ -28,3 +29,13 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a mutant has only to be noticed
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that passed tests printed, whatever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        lines = report.capstdout.strip().splitlines() if report.when == "call" else []
+        if lines:
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}:")
+            for line in lines:
+                terminalreporter.write_line(f"    {line}")

@@ -99,7 +99,7 @@ async def _carry_out(
                 done = attrs.evolve(done, reviews=(*done.reviews, *refused(parts, write, seen, error)))
                 raise Again("what was refused waits for a person, the rest goes on") from error
             effects_of(effects, write)
-            parts.observe(Wrote(link.id, write.side, write.verb, tuple(write.fields)))
+            parts.observe(wrote(parts, link, write, looks[write.side.other]))
             done = _acknowledge(parts, done, plan, write, looks, seen)
             if notes is not None:
                 done = done.with_shown(write.side, notes)
@@ -167,6 +167,16 @@ def effects_of(effects: Effects, write: Write) -> None:
             effects.created.add(write.side)
         case Verb.DELETE:
             effects.deleted.add(write.side)
+
+
+def wrote(parts: Parts, link: Link, write: Write, source: Snapshot) -> Wrote:
+    """The event of an acknowledged write, with the time since the edit on the other side where that is known.
+
+    What the first contact brings along was entered long ago: that is no lag.
+    """
+    edited_at = None if source.modified_by_us or parts.run.first_contact else source.modified_at
+    lag_s = None if edited_at is None else max(0.0, parts.clock.now() - edited_at)
+    return Wrote(link.id, write.side, write.verb, tuple(write.fields), parts.run.id, lag_s)
 
 
 async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, lease: Lease) -> Snapshot:

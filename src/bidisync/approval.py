@@ -62,6 +62,32 @@ async def unlink(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
     return len(chosen)
 
 
+async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
+    """Take everything about a person out of the state: a tombstone with the two ids stays.
+
+    Both records stay as they are; the sync neither touches them nor makes them again.
+    """
+    for _ in range(TRIES):
+        entry = Journaled(link.id, clock.now(), "forget", reason="operator")
+        over = Link(
+            link.origin,
+            link.left_id,
+            link.right_id,
+            tombstone=Tombstone(clock.now(), by="forget"),
+            settled=True,
+            fence=link.fence + 1,
+            revision=link.revision,
+        )
+        try:
+            erased = await store.erase(over, journal=[entry])
+        except Contended:
+            link = next(iter((await store.load(link.refs)).values()), link)
+        else:
+            await store.forget(erased.refs)
+            return erased
+    raise Contended(f"{link.id} is being worked on; try again in a moment")
+
+
 async def _change(
     store: StateStore, clock: Clock, links: Iterable[Link], what: str, change: Callable[[Link], Link]
 ) -> None:

@@ -43,8 +43,13 @@ class Circuit:
         self._failed, self._open_for, self._trying = 0, 0.0, False
 
     def failed(self, now: float, *, at_once: bool = False) -> None:
-        """It did not; ``at_once`` opens the circuit without waiting for more failures."""
+        """It did not; ``at_once`` opens the circuit without waiting for more failures.
+
+        What fails while the circuit is open already was sent before, and says nothing new.
+        """
         self._failed += 1
+        if self._open_for and not self._trying:
+            return
         if self._open_for or at_once or self._failed >= self.failures:
             self._open_for = min(self.most_s, self._open_for * 2 or self.first_s)
             self._open_until = now + self._open_for

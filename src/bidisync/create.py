@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from bidisync.apply import wrote
 from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
-from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write
 from bidisync.gate import held
 from bidisync.identity import contradicts, shares_strong
@@ -120,7 +120,7 @@ class Creation:
             await self.parts.store.save(attrs.evolve(link, intent=None))
             raise
         self.effects.created.add(intent.side)
-        self.parts.observe(Wrote(link.id, intent.side, Verb.CREATE, tuple(intent.payload)))
+        self.parts.observe(wrote(self.parts, link, Write(intent.side, Verb.CREATE, intent.payload), mine))
         return await self._bind(link, mine, side, created, notes)
 
     def _notes_for_new(self, mine: Snapshot) -> Notes:

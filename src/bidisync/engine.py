@@ -27,7 +27,7 @@ from bidisync.apply import Again, apply, landed
 from bidisync.create import TWIN
 from bidisync.detectors import dated
 from bidisync.errors import Contended, Merged, Moved, Stale, SyncError, Transient, Unauthorized, Unavailable
-from bidisync.events import Examined, Failed, Noticed
+from bidisync.events import Failed, Noticed, SystemFailed
 from bidisync.fence import Underway
 from bidisync.flapping import calm
 from bidisync.gate import held
@@ -96,7 +96,7 @@ class Engine:
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
-        return await self._in_a_run()._tried(ref, Engine._sync_held, rows or {})
+        return await self._in_a_run()._observed(ref, Engine._sync_held, rows or {})
 
     async def impose(self, ref: Ref, choose: Choose, *, by: str) -> Outcome:
         """Give both sides of a linked record the values that a person chose, and bring the rest into step.
@@ -108,7 +108,19 @@ class Engine:
         def work(engine: Engine, ref: Ref, link: Link, lease: Lease, _: Rows, effects: Effects) -> Awaitable[Outcome]:
             return engine._impose_held(choose, by, ref, link, lease, effects)
 
-        return await self._in_a_run()._tried(ref, work, {})
+        return await self._in_a_run()._observed(ref, work, {})
+
+    async def _observed(self, ref: Ref, work: Work, rows: Rows) -> Outcome:
+        """The outcome of the work, once observers know of it."""
+        began = self.parts.clock.monotonic()
+        try:
+            outcome = await self._tried(ref, work, rows)
+        except (Unavailable, Unauthorized) as error:
+            if error.system:
+                self.parts.observe(SystemFailed(error.system, error.reason, self.parts.run.id))
+            raise
+        self.parts.observe(outcome.examined(self.parts.run.id, self.parts.clock.monotonic() - began))
+        return outcome
 
     async def _tried(self, ref: Ref, work: Work, rows: Rows) -> Outcome:
         """The outcome of the work on a link that is held meanwhile; from the top where a record moved."""
@@ -118,6 +130,7 @@ class Engine:
                 link = await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
                     link = await self._still(ref, link)
+                    effects.begin(link)
                     return await work(self, ref, link, lease, rows, effects)
             except Underway as error:
                 return self._later(ref, link, error, effects, error.until)
@@ -127,7 +140,7 @@ class Engine:
                     delay = self.parts.backoff.delay(error, attempt, self.parts.chance.fraction())
                     await self.parts.clock.sleep(delay or 0.0)
             except Moved as error:
-                return self._told(attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason))
+                return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
             except Merged as error:
                 return await self._merged(ref, error, effects)
             except SyncError as error:
@@ -223,7 +236,7 @@ class Engine:
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
         if link.tombstone is not None:
             if ref.side not in link.tombstone.gone or (await self.parts.replica(ref.side).get(ref.id)).gone:
-                return self._told(Outcome.of(ref, link, effects))
+                return Outcome.of(ref, link, effects)
             link = await self.parts.store.save(_restored(link))
         meeting = Meeting.under(lease, self.parts, self.index, effects)
         if twin_due(self.parts, link):
@@ -231,30 +244,31 @@ class Engine:
         if link.intent is not None and link.intent.verb is Verb.CREATE:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
-                return self._told(Outcome.of(ref, link, effects, retry_at=link.intent.not_before))
+                return Outcome.of(ref, link, effects, retry_at=link.intent.not_before)
             if any(review.kind is ReviewKind.IDENTITY for review in link.reviews):
-                return await self._shown(ref, link, effects)
+                await self._show_standing(link, lease, effects)
+                return Outcome.of(ref, link, effects)
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
-            return self._told(Outcome.of(ref, link, effects))
+            return Outcome.of(ref, link, effects)
         if link.attempts.dead:  # what it failed with is not what it is now
             link = await self.parts.store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
         other = ref.side.other
         if link.on(other) is None:
             if mine.gone:
                 over = Outcome.of(ref, await self._over(link), effects)
-                return self._told(attrs.evolve(over, reason="not_found"))
+                return attrs.evolve(over, reason="not_found")
             await self.index.learn(ref.side, [mine])
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)
             if there is None:
                 waiting = None if link.intent is None else link.intent.not_before
-                return self._told(Outcome.of(ref, link, effects, retry_at=waiting))
+                return Outcome.of(ref, link, effects, retry_at=waiting)
             if other in effects.created:
                 link = await self._finish_created(link, mine, ref.side, lease)
                 if link.settled:
-                    return self._told(Outcome.of(ref, link, effects))
+                    return Outcome.of(ref, link, effects)
                 raise Again("the new record is already another one")
         theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
         looks = {ref.side: mine, other: theirs}
@@ -265,11 +279,11 @@ class Engine:
         self, choose: Choose, by: str, ref: Ref, link: Link, lease: Lease, effects: Effects
     ) -> Outcome:
         if link.tombstoned or len(link.refs) < len(Side):
-            return self._told(Outcome.of(ref, link, effects))
+            return Outcome.of(ref, link, effects)
         looks = {r.side: await look(self.parts, self._canaries, r, link, {}) for r in reversed(link.refs)}
         effects.looks.update(looks)
         if any(snapshot.gone for snapshot in looks.values()):
-            return self._told(Outcome.of(ref, link, effects))
+            return Outcome.of(ref, link, effects)
         link = landed(self.parts, link, looks)
         left, right = self._dated(link, looks)
         plan = impose(self.parts.policy, link.base, left, right, link.reviews, choose, by)
@@ -280,7 +294,7 @@ class Engine:
         if not link.settled:
             raise Again("a record moved while it was written")
         await self._learn(looks)
-        return self._told(Outcome.of(ref, link, effects))
+        return Outcome.of(ref, link, effects)
 
     async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:
         """A token that moved with equal values moves the shadow, and nothing else."""
@@ -315,7 +329,7 @@ class Engine:
             for name, code in found:
                 if (side, name, code) not in self._noticed:
                     self._noticed.add((side, name, code))
-                    self.parts.observe(Noticed(Ref(side, snapshot.id), name, code))
+                    self.parts.observe(Noticed(Ref(side, snapshot.id), name, code, self.parts.run.id))
 
     async def _still_shared(self, link: Link) -> tuple[Review, ...]:
         """The doubt about a linked record, as long as another record names the same counterpart."""
@@ -361,15 +375,11 @@ class Engine:
             if not snapshot.gone:
                 await self.index.learn(side, [snapshot])
 
-    def _told(self, outcome: Outcome) -> Outcome:
-        self.parts.observe(Examined(outcome.ref, outcome.link_id, outcome.state, outcome.reason))
-        return outcome
-
     def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
         """The record keeps moving, or is taken: not an attempt, and due again."""
         unsettled = attrs.evolve(link, settled=False)
         outcome = Outcome.of(ref, unsettled, effects, retry_at=at)
-        return self._told(attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason))
+        return attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason)
 
     async def _merged(self, ref: Ref, error: Merged, effects: Effects) -> Outcome:
         """Another record answers under this id: a person has to say what became of this one."""
@@ -407,7 +417,7 @@ class Engine:
             if link.on(side) == snapshot.id and not snapshot.gone:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
-        self.parts.observe(Failed(ref, link.id, error.reason, count, next_at))
+        self.parts.observe(Failed(ref, link.id, error.reason, count, next_at, self.parts.run.id))
         return await self._shown(ref, link, effects, retry_at=None if delay is None else next_at)
 
     async def _shown(self, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
@@ -415,24 +425,23 @@ class Engine:
 
         Where that is not possible now, they show it at the next occasion.
         """
-        outcome = self._told(Outcome.of(ref, link, effects, retry_at=retry_at))
+        outcome = Outcome.of(ref, link, effects, retry_at=retry_at)
         with suppress(SyncError):
-            await self._show_standing(link, effects)
+            async with self.parts.locks.hold(link.id) as lease:
+                now = await self._link_of(link.origin)
+                if now.revision == link.revision:  # else somebody went on with it
+                    await self._show_standing(now, lease, effects)
         return outcome
 
-    async def _show_standing(self, link: Link, effects: Effects) -> None:
+    async def _show_standing(self, link: Link, lease: Lease, effects: Effects) -> None:
         parts = self.parts
         sides = [ref for ref in link.refs if parts.replica(ref.side).capabilities.keeps_notes]
-        if not sides or not parts.show_state:
+        if not parts.show_state:
             return
-        async with parts.locks.hold(link.id) as lease:
-            now = await self._link_of(link.origin)
-            if now.revision != link.revision:
-                return  # somebody went on with it meanwhile
-            looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
-            shown = await show(parts, now, looks, lease, claimed=now.intent is not None)
-            if shown != now:
-                await parts.store.save(attrs.evolve(shown, settled=now.settled, intent=now.intent))
+        looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
+        shown = await show(parts, link, looks, lease, claimed=link.intent is not None)
+        if shown != link:
+            await parts.store.save(attrs.evolve(shown, settled=link.settled, intent=link.intent))
 
 
 def _restored(link: Link) -> Link:

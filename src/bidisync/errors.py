@@ -60,13 +60,17 @@ class Contended(Transient):
 
 
 class Unavailable(Transient):
-    """A system can't be reached or does not answer as it should; nothing was written."""
+    """A system can't be reached or does not answer as it should; nothing was written.
+
+    ``retry_after`` is how long it is left alone, in seconds, 0 where nobody knows.
+    """
 
     reason = "unavailable"
 
-    def __init__(self, message: str, *, system: str = "") -> None:
+    def __init__(self, message: str, *, system: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.system = system
+        self.retry_after = retry_after
 
 
 class Unconfirmed(Unavailable):

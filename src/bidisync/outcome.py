@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from bidisync.model import LinkState, Ref, Side, Snapshot
+from bidisync.events import Examined
+from bidisync.model import LinkState, Ref, ReviewKind, Side, Snapshot
 from bidisync.state import Link
 
 
@@ -21,6 +22,12 @@ class Effects:
     adopted: bool = False
     settled: int = 0  # conflicts that a strategy settled
     looks: dict[Side, Snapshot] = attrs.Factory(dict)  # how the records were last seen
+    open_before: frozenset[str] | None = None  # the groups in conflict when the work began
+
+    def begin(self, link: Link) -> None:
+        """Remember how the link stood, the first time."""
+        if self.open_before is None:
+            self.open_before = open_conflicts(link)
 
 
 @attrs.frozen
@@ -39,12 +46,15 @@ class Outcome:
     deleted: frozenset[Side] = frozenset()
     adopted: bool = False
     settled: int = 0
+    opened: int = 0  # conflicts that wait for a person since now
+    closed: int = 0  # … and that do not any more
     retry_at: float | None = None
     refs: tuple[Ref, ...] = ()  # the records of the link
 
     @classmethod
     def of(cls, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
         """The outcome for a link as it is now."""
+        before, now = effects.open_before or frozenset(), open_conflicts(link)
         return cls(
             ref=ref,
             link_id=link.id,
@@ -55,6 +65,8 @@ class Outcome:
             deleted=frozenset(effects.deleted),
             adopted=effects.adopted,
             settled=effects.settled,
+            opened=len(now - before),
+            closed=len(before - now),
             retry_at=retry_at,
             refs=link.refs,
         )
@@ -63,6 +75,17 @@ class Outcome:
     def open(self) -> bool:
         """Whether this record is due again by itself."""
         return self.retry_at is not None
+
+    def examined(self, run: str, duration_s: float) -> Examined:
+        """The same for observers."""
+        return Examined(
+            self.ref, self.link_id, self.state, self.reason, run, duration_s, self.opened, self.closed, self.settled
+        )
+
+
+def open_conflicts(link: Link) -> frozenset[str]:
+    """The groups about whose conflict a person is asked."""
+    return frozenset(review.group for review in link.reviews if review.kind is ReviewKind.CONFLICT)
 
 
 def reason_of(link: Link) -> str:

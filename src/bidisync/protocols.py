@@ -6,7 +6,7 @@ Each protocol names what its callers rely on and what an implementation must not
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
@@ -26,6 +26,7 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
+from bidisync.notices import Notice
 from bidisync.state import Hint, Intent, Journaled, Known, Link, Shadow
 
 
@@ -169,6 +170,13 @@ class StateStore(Protocol):
         """
         ...
 
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Like ``save``, and take every value out of the journal of this link.
+
+        What was stored of it before is left nowhere in the store's files.
+        """
+        ...
+
     async def fence(self, link: Link) -> int:
         """The fence that is stored now; another than the link's means: somebody took over."""
         ...
@@ -250,8 +258,15 @@ class HintStore(Protocol):
         """
         ...
 
-    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
-        """The oldest due hints that nobody holds, oldest first; they are the caller's until ``until``."""
+    async def take(self, now: float, *, limit: int, until: float, only: Ref | None = None) -> Sequence[Hint]:
+        """The oldest due hints that nobody holds, oldest first; they are the caller's until ``until``.
+
+        With ``only`` none but the one of that record.
+        """
+        ...
+
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer: the hint as it is held now, or ``None`` if somebody else has taken it since."""
         ...
 
     async def done(self, hints: Sequence[Hint]) -> None:
@@ -267,6 +282,30 @@ class HintStore(Protocol):
 
     async def hints_waiting(self) -> tuple[int, float | None]:
         """How many hints are not done, and since when the oldest of them is kept."""
+        ...
+
+
+Look: TypeAlias = Callable[[Ref], Awaitable[float | None]]
+"""Looks at one record: when it is due again (seconds since 1970), or ``None``.
+
+Raises ``Unavailable`` or ``Unauthorized`` where a whole system is out of order.
+"""
+
+
+class WorkQueue(Protocol):
+    """Brings every hint to somebody who looks, however many workers there are.
+
+    A hint is kept durably before ``submit`` returns, and until somebody's look has ended. Must
+    not lose one when a worker dies, nor one that comes during a look at the same record, nor
+    have two looks at one hint at once; repeats that nobody has begun with collapse.
+    """
+
+    async def submit(self, refs: Sequence[Ref], *, not_before: float = 0.0) -> None:
+        """Keep a hint for each record, due from ``not_before`` on."""
+        ...
+
+    async def run(self, look: Look) -> None:
+        """Work until cancelled; then what is under way may end, and the rest is handed back."""
         ...
 
 
@@ -317,6 +356,18 @@ class LockProvider(Protocol):
 
     def hold(self, key: str) -> AbstractAsyncContextManager[Lease]:
         """Hold the key; ``Contended`` if somebody else does, ``Unavailable`` if nobody can tell."""
+        ...
+
+
+class Notifier(Protocol):
+    """A channel to people: mail, chat, or one of the systems.
+
+    Raises a ``SyncError`` where nobody was reached; must not send a part of the notice twice
+    by itself, nor add to it anything of a record.
+    """
+
+    async def notify(self, notice: Notice) -> None:
+        """Tell it, as one message to each person."""
         ...
 
 

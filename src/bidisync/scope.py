@@ -10,15 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import attrs
 
 from bidisync.errors import Contended
+from bidisync.model import ReviewKind
 from bidisync.parts import Parts
-from bidisync.state import Link
+from bidisync.state import Attempts, Link
 
 EVERYTHING = ""
 """The name in a scope of what concerns every field: the systems and the kind of record."""
+
+POLICY = ":policy"
+"""The name in a scope of what the groups are configured to do: what it blocked is tried again."""
 
 _SCOPE, _BASELINE = "scope", "baseline"
 
@@ -33,13 +38,25 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
     changed = frozenset(name for name in now if before.get(name, now[name]) != now[name])
     if EVERYTHING in changed:
         changed = frozenset(field.name for field in parts.policy.fields)
-    if changed:
+    if changed - {POLICY}:
         await parts.store.set_mark(_BASELINE, "pending")
         async for links in parts.store.links():
             for link in links:
                 await _forget_base(parts, link, changed)
+    if changed:
+        for link in await parts.store.waiting():
+            await _try_again(parts, link)
     await parts.store.set_mark(_SCOPE, json.dumps(now))
-    return changed
+    return changed - {POLICY}
+
+
+async def _try_again(parts: Parts, link: Link) -> None:
+    """What was blocked, contested or given up under another configuration is decided anew."""
+    kinds = (ReviewKind.BLOCKED, ReviewKind.CONFLICT)
+    kept = tuple(review for review in link.reviews if review.kind not in kinds)
+    if len(kept) < len(link.reviews) or link.attempts.dead:
+        with suppress(Contended):  # whoever is at it uses the new configuration, or will
+            await parts.store.save(attrs.evolve(link, reviews=kept, attempts=Attempts(), settled=False))
 
 
 async def _forget_base(parts: Parts, link: Link, fields: frozenset[str]) -> None:

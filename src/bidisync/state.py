@@ -28,6 +28,7 @@ from bidisync.model import (
     Snapshot,
     Value,
     Verb,
+    Versions,
     overwritten,
 )
 
@@ -281,6 +282,14 @@ class Journaled:
     def lost(self) -> tuple[tuple[str, Side, Seen], ...]:
         """Field, side and value of everything that was overwritten."""
         return overwritten(self.decisions)
+
+
+def without_values(entry: Journaled) -> Journaled:
+    """The same entry, with every value of a record taken out: what was decided stays, about what does not."""
+    nothing = Versions(ABSENT, ABSENT, ABSENT)
+    return attrs.evolve(
+        entry, decisions=tuple(attrs.evolve(d, versions=nothing, result=ABSENT) for d in entry.decisions)
+    )
 
 
 @attrs.frozen

@@ -10,10 +10,13 @@ Cursors move once everything that they cover has been dealt with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 
 from bidisync.engine import Engine
+from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable
+from bidisync.events import Passed, SystemFailed
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
@@ -28,6 +31,9 @@ Progress = Callable[[int, int], None]
 READ_ORDER = (Side.RIGHT, Side.LEFT)
 
 _CONTACT = "contact"  # the mark of the first pass over both lists that ended
+
+PASSED = "passed:"
+"""Begins the names of the marks that tell when the last pass of each kind ended well."""
 
 _NOT_STORED = ("stale", "again", "contended")
 """Reasons to come back to a record that stand in no state: only its cursor brings it back."""
@@ -75,13 +81,34 @@ class Sweep:
         """One pass, in up to ``rounds`` rounds: a later one takes up only what is still open.
 
         ``everything`` reads both sides in full and finds what is missing. With ``side`` only
-        changes seen on that side are dealt with. Raises ``Unavailable`` and ``Unauthorized``
-        when a system fails as a whole; what was done until then is kept.
+        changes seen on that side are dealt with. Raises ``Unavailable``, ``RateLimited`` and
+        ``Unauthorized`` when a system fails as a whole; what was done until then is kept.
         """
-        store, tally = self.engine.parts.store, Tally()
+        parts, tally = self.engine.parts, Tally()
+        began = parts.clock.monotonic()
         occasion = Occasion.FULL if everything else Occasion.POLL
+        run = Run(parts.chance.token()[:16], occasion)
+        reason = "stopped"
+        try:
+            await self._pass(run, tally, everything, side, rounds, progress)
+            reason = ""
+        except SyncError as error:
+            reason = error.reason
+            if isinstance(error, Unavailable | Unauthorized) and error.system:
+                parts.observe(SystemFailed(error.system, reason, run.id))
+            raise
+        finally:
+            duration_s = parts.clock.monotonic() - began
+            parts.observe(Passed(occasion.value, tally.examined, duration_s, run.id, reason))
+        await parts.store.set_mark(PASSED + occasion.value, str(parts.clock.now()))
+        return tally
+
+    async def _pass(
+        self, run: Run, tally: Tally, everything: bool, side: Side | None, rounds: int, progress: Progress | None
+    ) -> None:
+        store = self.engine.parts.store
         first = await store.get_mark(_CONTACT) is None
-        run = Run(self.engine.parts.chance.token()[:16], occasion, first_contact=first)
+        run = attrs.evolve(run, first_contact=first)
         work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
         await self._take_up(work, everything)
         whole = {listed for listed in READ_ORDER if await self._lists_all(listed, everything)}
@@ -103,7 +130,6 @@ class Sweep:
         for listed, cursor in cursors.items():
             if cursor is not None and side in (None, listed) and not moving:
                 await self.engine.parts.store.set_mark(f"cursor:{listed.value}", cursor)
-        return tally
 
     async def named(
         self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None, run: Run | None = None
@@ -137,8 +163,9 @@ class Sweep:
                 work.add(link.id, link.origin)
         for link in await store.waiting() if everything else ():
             if link.attempts.dead and link.attempts.next_at + DAY_S <= now:
-                await store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
-                work.add(link.id, link.origin)
+                with suppress(Contended):  # somebody is at it already
+                    await store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
+                    work.add(link.id, link.origin)
 
     async def _lists_all(self, side: Side, everything: bool) -> bool:
         """Whether the list of that side comes in full in this pass."""
@@ -182,6 +209,9 @@ class Sweep:
             else:
                 work.listed[listed].add(snapshot.id)
             link = links.get(ref)
+            if link is not None and link.tombstone is not None and listed not in link.tombstone.gone:
+                tally.skip(link.id, link.state)
+                continue
             if link is not None and self._rests(link, listed, snapshot, everything):
                 work.forecast.at_rest(listed)
                 tally.skip(link.id, link.state)

@@ -11,10 +11,12 @@ __all__ = ["PartySync", "Settings", "load_settings", "open_sync"]
 _HOMES = {"PartySync": "app", "open_sync": "app", "Settings": "settings", "load_settings": "settings"}
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used: settings alone need no HTTP client."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used: settings alone need no HTTP client."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

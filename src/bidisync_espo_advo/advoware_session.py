@@ -14,10 +14,11 @@ import attrs
 from whenever import Instant
 
 from bidisync.clock import local_seconds
-from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unmappable
+from bidisync.errors import Misconfigured, Unauthorized, Unavailable, Unconfirmed, Unmappable
 from bidisync.protocols import Chance, Clock
 from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
+from bidisync_espo_advo.sign_ins import Addresses, SignIn, SignIns, Token
 from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
 
 SYSTEM = "advoware"
@@ -31,30 +32,18 @@ _AT_THE_FIRM = ("kanzlei", "manager", "connector")
 _REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt", "nicht registriert")
 
 
-@attrs.frozen
-class Addresses:
-    """Where the API and the token service are, each with a slash at the end."""
-
-    api: str
-    security: str
-
-
-@attrs.frozen
-class Token:
-    """A token and when it ends."""
-
-    text: str = attrs.field(repr=False)
-    expires_at: float
-
-
 @attrs.define
 class AdvowareSession:
-    """Signs requests in. Concurrent callers share one discovery and one refresh."""
+    """Signs requests in. Concurrent callers share one discovery and one refresh.
+
+    With ``shared`` other processes take part in that: what one of them found serves all.
+    """
 
     config: AdvowareConfig
     wire: Wire
     clock: Clock
     chance: Chance
+    shared: SignIns | None = None
     _addresses: Addresses | None = attrs.field(default=None, init=False)
     _token: Token | None = attrs.field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
@@ -90,14 +79,17 @@ class AdvowareSession:
             refused = token
         if any(word in _german(response) for word in _AT_THE_FIRM):
             raise Unavailable("advoware's connector at the firm is not signed in", system=SYSTEM)
+        self.wire.refused()
         raise Unauthorized("advoware refuses a fresh token: check the credentials", system=SYSTEM)
 
     async def addresses(self) -> Addresses:
         """The configured addresses, or those that the discovery service names."""
         if self._addresses is None:
             async with self._lock:
-                if self._addresses is None:
+                if self._addresses is None and not await self._take_shared(None):
                     self._addresses = await self._discover()
+        if self._addresses is None:
+            raise Unavailable("advoware's addresses are not known", system=SYSTEM)
         return self._addresses
 
     async def sign_in(self) -> None:
@@ -106,10 +98,35 @@ class AdvowareSession:
 
     async def _signed_in(self, addresses: Addresses, refused: Token | None) -> Token:
         async with self._lock:
-            token = self._token
-            if token is None or token is refused or token.expires_at <= self.clock.now():
-                token = self._token = await self._new_token(addresses)
-            return token
+            if not self._fits(self._token, refused):
+                await self._refresh(addresses, refused)
+            if self._token is None:
+                raise Unavailable("advoware's sign-in brought nothing", system=SYSTEM)
+            return self._token
+
+    def _fits(self, token: Token | None, refused: Token | None) -> bool:
+        """Whether a token may be used: not the one that was just refused, and not at its end."""
+        return token is not None and token != refused and token.expires_at > self.clock.now()
+
+    async def _refresh(self, addresses: Addresses, refused: Token | None) -> None:
+        """A token of another process if it left one, else a new one, which the others get to see."""
+        if self.shared is None:
+            self._token = await self._new_token(addresses)
+            return
+        if await self._take_shared(refused):
+            return
+        async with self.shared.alone(self.config):
+            if not await self._take_shared(refused):  # else somebody signed in while we waited
+                self._token = await self._new_token(addresses)
+                await self.shared.save(self.config, SignIn(addresses, self._token))
+
+    async def _take_shared(self, refused: Token | None) -> bool:
+        """Use what another process left; false if there is nothing that can be used."""
+        found = None if self.shared is None else await self.shared.load(self.config)
+        if found is None or not self._fits(found.token, refused):
+            return False
+        self._addresses, self._token = found.addresses, found.token
+        return True
 
     async def _discover(self) -> Addresses:
         config = self.config
@@ -130,19 +147,27 @@ class AdvowareSession:
         return Addresses(_slash(api), _slash(security))
 
     async def _new_token(self, addresses: Addresses) -> Token:
-        response = await self.wire.send(
-            Request(
-                "POST",
-                f"{addresses.security}api/v1/Token",
-                {"Content-Type": "application/json", "Accept": "application/json"},
-                body=encoded(self._credentials()),
-            )
+        request = Request(
+            "POST",
+            f"{addresses.security}api/v1/Token",
+            {"Content-Type": "application/json", "Accept": "application/json"},
+            body=encoded(self._credentials()),
         )
+        try:
+            response = await self.wire.send(request)
+        except Unconfirmed as error:  # a token that nobody got harms nobody
+            raise Unavailable("advoware's sign-in did not answer", system=SYSTEM) from error
         document = _object(response)
         text = None if document is None else _text(document, "access_token")
         if response.status not in (200, 201) or document is None or not text:
-            raise _refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
+            raise self._refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
         return Token(text, self._end(document))
+
+    def _refusal(self, response: Response, advice: str) -> Unauthorized | Unavailable:
+        error = _refusal(response, advice)
+        if isinstance(error, Unauthorized):
+            self.wire.refused()
+        return error
 
     def _credentials(self) -> dict[str, object]:
         config, nonce = self.config, self.chance.token()

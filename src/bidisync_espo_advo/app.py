@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import attrs
@@ -13,6 +13,7 @@ from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
+from bidisync.events import Event
 from bidisync.locks.local import LocalLocks
 from bidisync.locks.none import GoingOn, NoLocks
 from bidisync.mapping import Mapped
@@ -24,14 +25,17 @@ from bidisync.protocols import (
     ChangeDetector,
     Clock,
     ConflictStrategy,
+    HintStore,
     LockProvider,
     Observer,
     Replica,
     Seal,
     StateStore,
+    WorkQueue,
 )
 from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
+from bidisync.runners.local import LocalQueue
 from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.seal import AesSeal, Plain
@@ -45,6 +49,7 @@ from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.sign_ins import SignIns
 from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 if TYPE_CHECKING:
@@ -71,12 +76,21 @@ class Remotes:
         *,
         transports: Mapping[str, Transport] | None = None,
         tells_writers: bool = False,
+        sign_ins: SignIns | None = None,
+        observers: Sequence[Observer] = (),
     ) -> Remotes:
         """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system.
 
         ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
+        ``sign_ins`` shares the sign-in to Advoware with other processes. ``observers`` are told
+        of every call.
         """
         named, given = settings.advoware, transports or {}
+
+        def observe(event: Event) -> None:
+            for observer in observers:
+                observer(event)
+
         public = PublicResolver(
             trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
             doors=frozenset({host_of(named.discovery_url)}),
@@ -91,10 +105,11 @@ class Remotes:
                 max_concurrency=config.max_concurrency,
                 requests_per_second=config.requests_per_second,
                 retry_for_s=min(RETRY_READS_FOR_S, config.timeout_s),
+                observe=observe,
             )
             for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
         }
-        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance)
+        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance, sign_ins)
         return cls(
             EspoReplica(
                 settings.espocrm,
@@ -190,6 +205,8 @@ async def open_sync(
     observers: Iterable[Observer] = (),
     rehearse: bool = False,
     transports: Mapping[str, Transport] | None = None,
+    sign_ins: SignIns | None = None,
+    wrap: Callable[[Replica], Replica] | None = None,
 ) -> AsyncIterator[PartySync]:
     """A sync of parties in the caller's event loop, until the block ends.
 
@@ -197,16 +214,27 @@ async def open_sync(
     given stays open. ``strategies``, by field group or by field, settle conflicts in place of
     the configured ones. With ``rehearse`` nothing is written anywhere: neither to the systems
     nor to the state that the settings name. ``transports`` carry the requests to
-    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation.
+    ``espocrm`` and ``advoware`` in place of HTTP: the seam of a simulation. ``sign_ins``
+    shares the sign-in to Advoware with other processes. ``wrap`` puts something of yours
+    around each side's replica.
 
     Raises ``Misconfigured`` for settings that can't work.
     """
     settings.require_remotes()
     clock, chance = clock or SystemClock(), chance or SystemChance()
-    policy = party_policy(settings, strategies)
+    policy, observers = party_policy(settings, strategies), tuple(observers)
     async with AsyncExitStack() as stack:
         dated = bool(strategies) or any("newest" in table.strategies.values() for table in settings.groups.values())
-        remotes = Remotes.of(settings, clock, chance, session, transports=transports, tells_writers=dated)
+        remotes = Remotes.of(
+            settings,
+            clock,
+            chance,
+            session,
+            transports=transports,
+            tells_writers=dated,
+            sign_ins=sign_ins,
+            observers=observers,
+        )
         stack.push_async_callback(remotes.close)
         if store is None:
             store = await (rehearsed_store(settings) if rehearse else open_store(settings))
@@ -215,6 +243,8 @@ async def open_sync(
             locks = await open_locks(settings, clock, stack)
         left: Replica = Mapped(remotes.espocrm, party_mapper("espocrm"))
         right: Replica = Mapped(remotes.advoware, party_mapper("advoware"))
+        if wrap is not None:
+            left, right = wrap(left), wrap(right)
         parts = Parts(
             left=Rehearsal(left, "new-espocrm") if rehearse else left,
             right=Rehearsal(right, "999999") if rehearse else right,
@@ -230,7 +260,7 @@ async def open_sync(
             chance=chance,
             backoff=Backoff(attempts=settings.sync.max_attempts),
             limits=_limits(settings),
-            observers=tuple(observers),
+            observers=observers,
             show_state=settings.sync.visible_status != "off",
         )
         engine = await Engine.open(parts)
@@ -253,7 +283,11 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-async def open_store(settings: Settings, *, create: bool = True) -> StateStore:
+class Store(StateStore, HintStore, Protocol):
+    """A state that also keeps hints, as all of ours do."""
+
+
+async def open_store(settings: Settings, *, create: bool = True) -> Store:
     """The state that the settings name."""
     seal = _seal(settings)
     if settings.state.url.startswith("sqlite:"):
@@ -291,6 +325,21 @@ def _postgres() -> type[PostgresStore]:
     except ImportError as error:
         raise Misconfigured("state.url names a PostgreSQL server: pip install 'bidisync[postgres]'") from error
     return PostgresStore
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings, store: HintStore, clock: Clock) -> AsyncIterator[WorkQueue]:
+    """The work queue that the settings name, over these hints."""
+    hold_s = settings.lock.lease_s
+    if settings.queue.url.startswith("local:"):
+        yield LocalQueue(store, clock, settings.sync.concurrency, hold_s)
+        return
+    try:
+        from bidisync.runners.docket import DocketQueue
+    except ImportError as error:
+        raise Misconfigured("queue.url names a Redis server: pip install 'bidisync[scale]'") from error
+    async with DocketQueue.open(settings.queue.url, store, clock, settings.sync.concurrency, hold_s) as queue:
+        yield queue
 
 
 async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LockProvider:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Misconfigured, Rejected, SyncError, Unauthorized
 from bidisync.stores.sql import NoState
+from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.app import Remotes, open_locks, open_store
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.espocrm_schema import BOOKKEEPING, problems
@@ -91,9 +93,22 @@ async def _webhooks(remotes: Remotes, settings: Settings) -> str:
     missing = [id for id in settings.espocrm.webhooks if id not in {hook.id for hook in there}]
     if missing:
         raise Misconfigured(f"espocrm.webhooks names {len(missing)} that EspoCRM does not have or switched off")
+    note = await _private_hosts(remotes, [hook.url for hook in known])
     strange = len(there) - len(known)
     more = f"; {strange} more without a key in espocrm.webhooks" if strange else ""
-    return f"{events} of EspoCRM is sent here{more}; the rest is found by polling"
+    return f"{events} of EspoCRM is sent here{more}; the rest is found by polling{note}"
+
+
+async def _private_hosts(remotes: Remotes, urls: Sequence[str]) -> str:
+    """What EspoCRM 9.3.2 and later need to send to a private network, where that concerns a webhook."""
+    inside = sorted({host_of(url) for url in urls if is_inside(host_of(url))})
+    if urls and not inside:
+        return ""
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", await remotes.espocrm.release())
+    if numbers is None or tuple(map(int, numbers.groups())) < (9, 3, 2):
+        return ""
+    whom = ", ".join(inside) or "addresses in private networks"
+    return f"; this EspoCRM sends to {whom} only if webhookAllowedAddressList in its config names them"
 
 
 async def _advoware(remotes: Remotes) -> str:

@@ -17,7 +17,7 @@ import attrs
 import click
 
 from bidisync import Side, __version__
-from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
+from bidisync.errors import Misconfigured, RateLimited, SyncError, Unauthorized, Unavailable
 from bidisync_espo_advo.settings import Settings, load_settings
 
 WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
@@ -291,6 +291,24 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
     return asyncio.run(unlink_command(settings, names=links, report=Report(options.as_json)))
 
 
+@group.command()
+@click.argument("link")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_global
+@click.pass_obj
+def forget(options: Options, link: str, yes: bool) -> int:
+    """Erase what the state holds of a person; a tombstone stays, so that nothing is made again.
+
+    The records in EspoCRM and Advoware are not touched. Backups of the state are yours to handle.
+    """
+    from bidisync_espo_advo.desk import forget_command
+    from bidisync_espo_advo.report import Report
+
+    settings = options.settings()
+    _confirmed(yes, f"Erase everything about {link} from the state, for good?")
+    return asyncio.run(forget_command(settings, name=link, report=Report(options.as_json)))
+
+
 def _confirmed(yes: bool, question: str) -> None:
     """Ask a person at a terminal; without one, ``--yes`` is needed."""
     if yes:
@@ -336,17 +354,50 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
 
 
 @group.command()
+@click.option("--host", help="Listen on this address instead of web.host.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
+@_global
+@click.pass_obj
+def serve(options: Options, host: str | None, port: int | None) -> int:
+    """Take webhooks, poll both sides, work, and show a page, until stopped.
+
+    Prints a JSON line with its address when it is ready.
+    """
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import serve_command
+
+    return asyncio.run(serve_command(options.settings(), host=host, port=port, report=Report(options.as_json)))
+
+
+@group.command()
+@_global
+@click.pass_obj
+def worker(options: Options) -> int:
+    """Work for a serve that runs elsewhere over the same state, until stopped."""
+    from bidisync_espo_advo.report import Report
+    from bidisync_espo_advo.serving import worker_command
+
+    return asyncio.run(worker_command(options.settings(), report=Report(options.as_json)))
+
+
+@group.command()
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@click.option("--serve", "serves", is_flag=True, help="Keep simulators, worker and site running afterwards.")
+@click.option("--hostile", is_flag=True, help="The simulated Advoware misbehaves.")
 @_global
 @click.pass_obj
-def demo(options: Options, records: int, seed: int, port: int) -> int:
+def demo(options: Options, records: int, seed: int, port: int, serves: bool, hostile: bool) -> int:
     """Watch parties flow both ways between two simulated systems, over real HTTP."""
     from bidisync_espo_advo.demo import demo_command
     from bidisync_espo_advo.report import Report
 
-    return asyncio.run(demo_command(records=records, seed=seed, port=port, report=Report(options.as_json)))
+    return asyncio.run(
+        demo_command(
+            records=records, seed=seed, port=port, report=Report(options.as_json), serve=serves, hostile=hostile
+        )
+    )
 
 
 @group.command()
@@ -432,7 +483,7 @@ def run(arguments: list[str]) -> int:
 def _status(error: SyncError) -> int:
     if isinstance(error, Misconfigured | Unauthorized):
         return WRONG
-    return UNREACHABLE if isinstance(error, Unavailable) else 1
+    return UNREACHABLE if isinstance(error, Unavailable | RateLimited) else 1
 
 
 def _told(options: Options, code: str, message: str, status: int) -> int:

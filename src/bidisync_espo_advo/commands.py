@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from typing import Any
 
 import attrs
 
 from bidisync.clock import SystemClock
-from bidisync.errors import Misconfigured
-from bidisync.events import Event, Noticed
+from bidisync.desk import Reach
+from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
+from bidisync.events import Event, Noticed, SystemFailed
 from bidisync.guards import HeldPlan, held_plans
 from bidisync.model import LinkState, Ref, Side
 from bidisync.outcome import Tally
 from bidisync.protocols import StateStore
-from bidisync_espo_advo.app import open_sync
+from bidisync_espo_advo.app import PartySync, open_sync
 from bidisync_espo_advo.explaining import NAMES
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
@@ -171,16 +174,23 @@ async def sync_command(
     refs = [read_ref(text) for text in ids]
     clock = SystemClock()
     began = clock.monotonic()
-    noticed: list[Event] = []
-    async with open_sync(settings, rehearse=dry_run, observers=[noticed.append]) as sync:
-        await sign_in(sync.remotes)
-        if everything:
-            await require_schema(sync.remotes)
-        with report.progress("syncing") as progress:
-            if refs:
-                tally = await sync.sweeps.named(refs, rounds=rounds, progress=progress)
-            else:
-                tally = await sync.sweep(everything=everything, side=side, rounds=rounds, progress=progress)
+    noticed: list[Noticed] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Noticed):
+            noticed.append(event)
+
+    reach = Reach()
+    async with open_sync(settings, rehearse=dry_run, observers=[note, reach]) as sync:
+        async with telling(settings if not dry_run else None, sync, reach):
+            await sign_in(sync.remotes)
+            if everything:
+                await require_schema(sync.remotes)
+            with report.progress("syncing") as progress:
+                if refs:
+                    tally = await sync.sweeps.named(refs, rounds=rounds, progress=progress)
+                else:
+                    tally = await sync.sweep(everything=everything, side=side, rounds=rounds, progress=progress)
         states = tally.states() if refs else await sync.states()
         held = held_plans(await sync.engine.parts.store.waiting())
         result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began, held)
@@ -189,9 +199,37 @@ async def sync_command(
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
     report.show(title, result.rows(), attrs.asdict(result))
     for event in noticed:
-        if isinstance(event, Noticed):
-            report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES[event.code]}")
+        report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES[event.code]}")
     return result.status
+
+
+@asynccontextmanager
+async def telling(settings: Settings | None, sync: PartySync, reach: Reach) -> AsyncIterator[None]:
+    """However the block ends, people are told afterwards what waits for them, where the settings ask for that."""
+    if settings is None or not settings.notify.wanted:
+        yield
+        return
+    from bidisync_espo_advo.notifying import open_desk
+
+    parts = sync.engine.parts
+    desk = open_desk(
+        settings.notify,
+        store=parts.store,
+        clock=parts.clock,
+        board=sync.remotes.espocrm,
+        entity_type=settings.espocrm.entity_type,
+        reach=reach,
+        locks=parts.locks,
+    )
+    try:
+        yield
+    except SyncError as error:
+        if isinstance(error, Unavailable | Unauthorized) and error.system:
+            reach(SystemFailed(error.system, error.reason))
+        with contextlib.suppress(SyncError):  # what went wrong before is what is to be said
+            await desk.look()
+        raise
+    await desk.look()
 
 
 _NOTICES = {

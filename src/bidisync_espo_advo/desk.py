@@ -1,4 +1,4 @@
-"""What waits for a person, and what the person says: ``conflicts``, ``resolve`` and ``unlink``."""
+"""What waits for a person, and what the person says: ``conflicts``, ``resolve``, ``unlink`` and ``forget``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from bidisync.approval import unlink
+from bidisync.approval import forget, unlink
 from bidisync.clock import SystemClock
 from bidisync.conflicts import Merge, ask
 from bidisync.errors import Misconfigured
@@ -173,6 +173,18 @@ def _values(path: Path, group: str) -> Mapping[str, Value]:
     if strange:
         raise Misconfigured(f"{path}: {strange[0]!r} is no field of {group}; it has {', '.join(members)}")
     return document
+
+
+async def forget_command(settings: Settings, *, name: str, report: Report) -> int:
+    """Take everything about a person out of the state."""
+    async with opened_state(settings) as store:
+        erased = await forget(store, SystemClock(), await link_named(store, name))
+    rows = [
+        ("erased", "every value that was stored, the journal's included"),
+        ("stays", "a tombstone with the two ids, so that nothing is made again; both records in their systems"),
+    ]
+    report.show(f"Forgotten: {erased.id}", rows, {"forgotten": erased.id})
+    return Exit.IN_SYNC
 
 
 async def unlink_command(settings: Settings, *, names: Sequence[str], report: Report) -> int:

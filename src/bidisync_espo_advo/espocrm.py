@@ -197,6 +197,12 @@ class EspoReplica:
             )
         return {name: found for name, found in document.items() if isinstance(found, dict)}
 
+    async def release(self) -> str:
+        """The version that EspoCRM says it has; empty where it does not say."""
+        document = self._document(await self._send("GET", "Settings"), "GET")
+        found = document.get("version") if isinstance(document, dict) else None
+        return found if isinstance(found, str) else ""
+
     async def items(self, path: str) -> Sequence[object]:
         """What EspoCRM lists besides records, the first 200."""
         document = self._json(await self._send("GET", path, query={"maxSize": str(PAGE)}), "GET")
@@ -255,6 +261,8 @@ class EspoReplica:
             sent["Content-Type"] = "application/json"
         response = await self.wire.send(Request(method, url, sent, query or {}, body), final=errors.in_maintenance)
         expected = response.status in (200, 201, 404) or (response.status == 409 and errors.is_duplicate(response))
+        if response.status == 401:
+            self.wire.refused()
         if not expected:
             raise await self._refused(response, method)
         return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bidisync.approval import approve, rearm
 from bidisync.clock import SystemClock, utc_text
@@ -13,14 +14,14 @@ from bidisync.guards import held_plans
 from bidisync.model import LinkState
 from bidisync.protocols import StateStore
 from bidisync.state import Link
-from bidisync_espo_advo.app import open_store
+from bidisync_espo_advo.app import Store, open_store
 from bidisync_espo_advo.commands import LAST_RUN, Exit, held_document, held_rows, read_ref
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 
 
 @asynccontextmanager
-async def opened_state(settings: Settings) -> AsyncIterator[StateStore]:
+async def opened_state(settings: Settings) -> AsyncIterator[Store]:
     """The state that the settings name; ``Misconfigured`` where there is none yet."""
     store = await open_store(settings, create=False)
     try:
@@ -38,27 +39,32 @@ async def link_named(store: StateStore, name: str) -> Link:
     return link
 
 
+async def standing(store: StateStore) -> dict[str, Any]:
+    """Links by state, what waits for a person, and what the last pass did, for a program."""
+    count = await store.count()
+    states = {state.value: count.get(state.value, 0) for state in LinkState}
+    return {
+        "links": states,
+        "due": len(await store.unsettled()),
+        "waiting": sum(number for state, number in states.items() if LinkState(state).waits_for_a_person),
+        "conflicts": states[LinkState.CONFLICT.value],
+        "dead": states[LinkState.DEAD.value],
+        "held_plans": [held_document(plan) for plan in held_plans(await store.waiting())],
+        "last_pass": json.loads(await store.get_mark(LAST_RUN) or "null"),
+    }
+
+
 async def status_command(settings: Settings, *, report: Report) -> int:
     """Links by state, what waits for a person, and what the last pass did."""
     async with opened_state(settings) as store:
-        count = await store.count()
-        plans = held_plans(await store.waiting())
-        due = len(await store.unsettled())
-        last = json.loads(await store.get_mark(LAST_RUN) or "null")
-    states = {state.value: count.get(state.value, 0) for state in LinkState}
-    waiting = sum(number for state, number in states.items() if LinkState(state).waits_for_a_person)
-    document = {
-        "links": states,
-        "due": due,
-        "waiting": waiting,
-        "conflicts": states[LinkState.CONFLICT.value],
-        "dead": states[LinkState.DEAD.value],
-        "held_plans": [held_document(plan) for plan in plans],
-        "last_pass": last,
-    }
+        document = await standing(store)
+        number, _ = await store.hints_waiting()
+    document["hints"] = number
+    states, waiting, last = document["links"], document["waiting"], document["last_pass"]
     rows = [(f"links {state}", str(number)) for state, number in states.items() if number]
-    rows += [("due again by themselves", str(due)), ("waiting for a person", str(waiting))]
-    rows += held_rows([held_document(plan) for plan in plans])
+    rows += [("due again by themselves", str(document["due"])), ("hints waiting", str(number))]
+    rows += [("waiting for a person", str(waiting))]
+    rows += held_rows(document["held_plans"])
     if last is not None:
         rows.append(("last pass", f"{utc_text(last['at'])} UTC, {last['examined']} records, {last['duration_s']} s"))
         rows += [(f"calls to {name}", _calls(verbs)) for name, verbs in last["calls"].items()]

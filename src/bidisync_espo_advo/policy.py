@@ -13,7 +13,7 @@ from bidisync.model import Plan, Side, Verb
 from bidisync.parts import go
 from bidisync.protocols import ConflictStrategy, Guard
 from bidisync.schema import Drift, Group, OnDelete, Owner, Policy
-from bidisync.scope import EVERYTHING
+from bidisync.scope import EVERYTHING, POLICY
 from bidisync.state import Link
 from bidisync_espo_advo.fields import GROUPS, PARTY, party_fields
 from bidisync_espo_advo.settings import GroupSettings, Settings
@@ -95,7 +95,8 @@ def party_scope(settings: Settings) -> Mapping[str, str]:
     """What each field is mapped to, and under ``""`` which records of which systems these are."""
     fields = {field.name: f"{field.espocrm}|{field.advoware}|{field.form}" for field in PARTY}
     systems = (settings.espocrm.entity_type, settings.advoware.kanzlei, settings.advoware.database)
-    return {**fields, EVERYTHING: "|".join(systems)}
+    groups = "|".join(f"{name}: {table}" for name, table in sorted(settings.groups.items()))
+    return {**fields, EVERYTHING: "|".join(systems), POLICY: groups}
 
 
 def party_bounds(settings: Settings) -> Bounds:

@@ -108,6 +108,21 @@ class WebSettings:
     token: str = attrs.field(default="", repr=False)
 
 
+@attrs.frozen(kw_only=True)
+class NotifySettings:
+    """The table ``[notify]``: nobody is told anything unless it names a channel. Times in seconds."""
+
+    urls: tuple[str, ...] = attrs.field(default=(), converter=tuple, repr=False)  # may hold passwords
+    espocrm: bool = False
+    every_s: float = 900.0
+    down_after_s: float = 900.0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a channel."""
+        return self.espocrm or bool(self.urls)
+
+
 DEFAULT_GROUPS: Mapping[str, Mapping[str, object]] = {
     "stammdaten": {"strategy": "espocrm"},
     "register": {"strategy": "advoware"},
@@ -128,6 +143,7 @@ class Settings:
     guards: GuardSettings = GuardSettings()
     groups: Mapping[str, GroupSettings] = attrs.field(factory=lambda: _structure_groups({}))
     web: WebSettings = WebSettings()
+    notify: NotifySettings = NotifySettings()
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -166,6 +182,7 @@ _SECTIONS: Mapping[str, type] = {
     "sync": SyncSettings,
     "guards": GuardSettings,
     "web": WebSettings,
+    "notify": NotifySettings,
 }
 
 
@@ -236,7 +253,7 @@ def _content(name: str, path: str) -> str:
 
 
 def _parsed(name: str, text: str, type_: Any) -> object:
-    readers: dict[Any, Callable[[str], object]] = {int: int, float: float, bool: _boolean}
+    readers: dict[Any, Callable[[str], object]] = {int: int, float: float, bool: _boolean, _TEXTS: str.split}
     try:
         return readers.get(type_, str)(text)
     except ValueError as error:
@@ -250,6 +267,7 @@ def _boolean(text: str) -> bool:
         raise ValueError(text) from error
 
 
+_TEXTS = tuple[str, ...]
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -277,6 +295,10 @@ def _require_type(key: str, value: object, type_: Any) -> None:
     if typing.get_origin(type_) is Mapping:
         if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
             raise Misconfigured(f"{key} must be a table of texts")
+        return
+    if type_ == _TEXTS:
+        if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+            raise Misconfigured(f"{key} must be a list of texts")
         return
     accepted = (int, float) if type_ is float else (type_,)
     if not isinstance(value, accepted) or (isinstance(value, bool) and type_ is not bool):
@@ -308,6 +330,7 @@ def _check(settings: Settings) -> None:
         "advoware": ("timeout_s", "max_concurrency"),
         "lock": ("lease_s",),
         "sync": ("concurrency", "poll_interval_s", "inventory_interval_s", "max_attempts"),
+        "notify": ("every_s",),
     }
     for section, keys in positive.items():
         for key in keys:
@@ -317,6 +340,7 @@ def _check(settings: Settings) -> None:
         "espocrm": ("requests_per_second",),
         "advoware": ("requests_per_second",),
         "sync": ("search_lag_s",),
+        "notify": ("down_after_s",),
         "guards": tuple(attrs.fields_dict(GuardSettings)),
     }
     for section, keys in notless.items():
@@ -366,6 +390,13 @@ def render_toml(tables: Mapping[str, Mapping[str, object]]) -> str:
     for section, table in tables.items():
         lines.append(f"[{section}]")
         lines += [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+        for key, inner in table.items():
+            if isinstance(inner, Mapping) and inner:
+                lines += [
+                    "",
+                    f"[{section}.{key}]",
+                    *(f"{_toml(name)} = {_toml(value)}" for name, value in inner.items()),
+                ]
         lines.append("")
     return "\n".join(lines)
 
@@ -376,4 +407,6 @@ def _toml(value: object) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value)

@@ -17,17 +17,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 import stamina
 from aiohttp.abc import AbstractResolver
-from aiolimiter import AsyncLimiter
 
+from bidisync.circuit import Circuit
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
-from bidisync.protocols import Clock
+from bidisync.events import Called, CallOutcome, Event
+from bidisync.protocols import Clock, Observer
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
 
 MAX_BODY = 256 * 1024 * 1024
 MOST_PATIENCE_S = 3600.0
@@ -185,6 +189,19 @@ def nothing(response: Response) -> bool:
     return False
 
 
+def ignore(event: Event) -> None:
+    """The observer that is told for nothing."""
+
+
+def outcome_of(response: Response) -> CallOutcome:
+    """The class of a reply, for counting."""
+    if response.status == 429:
+        return "limited"
+    if response.status >= 500:
+        return "failed"
+    return "ok" if response.status < 300 else "refused"
+
+
 @attrs.define
 class Wire:
     """One system's requests: limits, counts, retries of reads, and errors in our words."""
@@ -195,13 +212,18 @@ class Wire:
     max_concurrency: int = 10
     requests_per_second: float = 0.0
     retry_for_s: float = 20.0
+    observe: Observer = ignore
+    circuit: Circuit = attrs.Factory(Circuit)
     calls: Counter[str] = attrs.Factory(Counter)
+    answered_at: float | None = None  # by the clock that never goes back
     _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _limiter: AsyncLimiter | None = attrs.field(init=False, default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.max_concurrency)
         if self.requests_per_second > 0:
+            from aiolimiter import AsyncLimiter
+
             rate = max(1.0, self.requests_per_second)
             self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
 
@@ -213,8 +235,35 @@ class Wire:
         A read is repeated while the system is out of order, or answers with success and
         something that is not ``usable``; a ``final`` reply is handed out as it is. What a
         ``systemic`` reply says is the fault of no single record. Raises ``Unavailable``,
-        ``Unconfirmed`` (writes), ``RateLimited``.
+        ``Unconfirmed`` (writes), ``RateLimited``. A system that was out of order for several
+        requests in a row, repeated or not, is left alone for a while: nothing is sent then.
         """
+        if wait := self.circuit.wait(self.clock.monotonic()):
+            raise Unavailable(
+                f"{self.system} is left alone for a moment after failures", system=self.system, retry_after=wait
+            )
+        try:
+            response = await self._sent(request, usable, final, systemic)
+        except RateLimited:
+            self.circuit.succeeded()
+            raise
+        except Unavailable as error:
+            if error.system or isinstance(error, Unconfirmed):
+                self.circuit.failed(self.clock.monotonic())
+            else:
+                self.circuit.succeeded()
+            raise
+        except BaseException:
+            self.circuit.untold()
+            raise
+        self.circuit.succeeded()
+        return response
+
+    def refused(self) -> None:
+        """It refuses the credentials, as it will those of every request: it is left alone at once."""
+        self.circuit.failed(self.clock.monotonic(), at_once=True)
+
+    async def _sent(self, request: Request, usable: Usable, final: Final, systemic: Final) -> Response:
         if request.writes:
             try:
                 return await self._once(request, final, systemic)
@@ -257,12 +306,20 @@ class Wire:
             if self._limiter is not None:
                 await self._limiter.acquire()
             self.calls[request.method] += 1
+            began = self.clock.monotonic()
+            outcome: CallOutcome = "no_answer"
             try:
                 response = await self.transport.send(request)
+                outcome = outcome_of(response)
             except NotSent as error:
+                outcome = "not_sent"
                 raise _TryAgain(self.unreachable(f"can't be reached ({error})")) from error
             except NoAnswer as error:
                 raise _TryAgain(self._lost(request, f"did not answer ({error})")) from error
+            finally:
+                self.observe(Called(self.system, request.method, outcome, self.clock.monotonic() - began))
+        if response.status not in (502, 503, 504):
+            self.answered_at = self.clock.monotonic()
         if final(response):
             return response
         if 300 <= response.status < 400:

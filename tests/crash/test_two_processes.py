@@ -49,7 +49,7 @@ async def written(town: Town) -> Counter[str]:
     ("lock", "enforced"),
     [("redis", False), ("off", False), *([("off", True), ("redis", True)] if NIGHT else [])],
 )
-async def test_two_syncs_at_once_write_everything_once(tmp_path, redis_server, capsys, lock: str, enforced: bool):
+async def test_two_syncs_at_once_write_everything_once(tmp_path, redis_server, lock: str, enforced: bool):
     tables = {"lock": {"url": redis_server.url if lock == "redis" else "off://"}}
     began = time.monotonic()
     async with town(tmp_path, redis_server, 1, enforced=enforced, **tables) as both:
@@ -63,5 +63,4 @@ async def test_two_syncs_at_once_write_everything_once(tmp_path, redis_server, c
             total += await written(both)
             assert await written(both) == wanted
         await both.nothing_is_wrong()
-        with capsys.disabled():
-            print(f"\n{ROUNDS} times two syncs at once, lock {lock}: {dict(total)} in {time.monotonic() - began:.1f} s")
+        print(f"{ROUNDS} times two syncs at once, lock {lock}: {dict(total)} in {time.monotonic() - began:.1f} s")

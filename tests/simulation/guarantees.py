@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 SCHEDULES = 300
 
 REMOTES = {
-    "pair": "conditional writes **enforced** on both sides, created records can be **searched**, the left side **keeps notes**, lists **complete**, **versions**",
+    "pair": "conditional writes **enforced**, created records can be **searched**, **notes** on the left, **complete** lists",
     "noted": "both sides keep notes",
     "forgetful": "**no notes** on either side",
     "unsearchable": "a create **can't be searched** on the right: it is sent once, then a person is asked",
@@ -26,7 +26,7 @@ REMOTES = {
     "barely-checked": "the right side **checks** versions, not in one step with the write",
     "unconditional": "conditional writes **ignored** on the right",
     "unconditional-on-both": "conditional writes **ignored** on both sides",
-    "whole": "conditional writes ignored on the right, which **replaces the whole record** and whose list rows are poorer",
+    "whole": "conditional writes ignored on the right, which **replaces whole records**; its rows are poorer",
     "unversioned": "**no versions** and conditional writes ignored on both sides",
     "guarded": "as the first; **deletions are propagated**, one a day unasked; sides that look empty, mass deletions",
     "asking": "as the first; a field **needs approvals**, and automations of both sides quarrel about another",
@@ -79,8 +79,8 @@ def page(batches: dict[str, Batch], schedules: int) -> str:
         "",
         "<!-- written by `python3 dev guarantees`: edit tests/simulation/guarantees.py instead -->",
         "",
-        f"Measured on {datetime.datetime.now(datetime.UTC).date()}: seeds 0 to {schedules - 1} of each of {len(REMOTES)} pairs of"
-        f" remotes in memory, {total.runs} schedules with {total.edits} edits by people and"
+        f"Measured on {datetime.datetime.now(datetime.UTC).date()}: seeds 0 to {schedules - 1} of each of"
+        f" {len(REMOTES)} pairs of remotes in memory, {total.runs} schedules with {total.edits} edits by people and"
         f" {sum(total.faults.values())} faults ([the simulation](simulation.md)). *Holds* means in every one of"
         " these schedules. It is what was measured, not a proof.",
         "",

@@ -24,10 +24,9 @@ def test_every_mutant_can_be_planted(tmp_path):
 
 
 @pytest.mark.parametrize("mutant", CHOSEN, ids=lambda mutant: mutant.name)
-def test_a_seeded_fault_is_noticed(mutant, capsys):
+def test_a_seeded_fault_is_noticed(mutant):
     how = mutants.hunt(mutant)
-    with capsys.disabled():
-        print(f"\n{mutant.name}: {how or 'SURVIVED'}")
+    print(f"{mutant.name}: {how or 'SURVIVED'}")
     if mutant.why_it_lives:
         pytest.xfail(mutant.why_it_lives) if how is None else None
     assert how is not None

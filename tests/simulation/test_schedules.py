@@ -38,11 +38,10 @@ for make in (checked, unchecked):
 """
 
 
-def holds(make, schedules, capsys, first=FIRST):
+def holds(make, schedules):
     """The laws hold in so many schedules, whose numbers are printed."""
-    batch = run_many(make, first, schedules, seconds=SECONDS)
-    with capsys.disabled():
-        print(f"\n{make.__name__}: {batch.report()}")
+    batch = run_many(make, FIRST, schedules, seconds=SECONDS)
+    print(f"{make.__name__}: {batch.report()}")
     failing = sorted(batch.failed)
     assert not failing, "\n".join([str(batch.failed), told(make, failing[0])])
     if SECONDS is None:
@@ -50,30 +49,28 @@ def holds(make, schedules, capsys, first=FIRST):
     return batch
 
 
-def test_no_law_is_broken_in_thousands_of_schedules(capsys):
+def test_no_law_is_broken_in_thousands_of_schedules():
     """Both shipped replicas in three of ten, memory in the others: all faults happen."""
-    product = holds(checked, max(1, 3 * SCHEDULES // 10), capsys)
+    product = holds(checked, max(1, 3 * SCHEDULES // 10))
     assert product.window_losses == 0, "both systems refuse outdated writes: no edit is lost"
-    batch = holds(pair, SCHEDULES // 2, capsys)
+    batch = holds(pair, SCHEDULES // 2)
     assert batch.window_losses == 0
     for special in (guarded, asking):
-        batch.join(holds(special, max(1, SCHEDULES // 10), capsys))
+        batch.join(holds(special, max(1, SCHEDULES // 10)))
     batch.join(product)
-    with capsys.disabled():
-        print(f"\n{batch.runs} schedules, {product.runs} of them with both shipped replicas; faults:")
-        print(" ".join(f"{fault}={batch.faults[fault]}" for fault in FAULTS))
+    print(f"{batch.runs} schedules, {product.runs} of them with both shipped replicas; faults:")
+    print(" ".join(f"{fault}={batch.faults[fault]}" for fault in FAULTS))
     assert not batch.unused(), "every fault happened"
 
 
 @pytest.mark.parametrize("make", [unsearchable, noted, partial], ids=lambda make: make.__name__)
-def test_laws_hold_with_poorer_remotes(make, capsys):
-    holds(make, max(1, SCHEDULES // 40), capsys)
+def test_laws_hold_with_poorer_remotes(make):
+    holds(make, max(1, SCHEDULES // 40))
 
 
-def test_without_conditional_writes_the_edits_lost_in_the_window_are_counted_and_no_others(capsys):
+def test_without_conditional_writes_the_edits_lost_in_the_window_are_counted_and_no_others():
     batch = run_many(unchecked, FIRST, max(1, SCHEDULES // 20), seconds=SECONDS)
-    with capsys.disabled():
-        print(f"\n{batch.report()}")
+    print(f"{batch.report()}")
     failing = sorted(batch.failed)
     assert not failing, "\n".join([str(batch.failed), told(unchecked, failing[0])])
     assert batch.window_losses < 0.05 * batch.edits
@@ -108,11 +105,10 @@ def test_an_empty_tape_is_a_quiet_day():
     assert not run.faults
 
 
-def test_a_worker_may_die_and_requests_may_fail_at_any_point(capsys):
+def test_a_worker_may_die_and_requests_may_fail_at_any_point():
     until = time.monotonic() + CRASH_S if CRASH_S else None
     swept = sweep(checked(), every=EVERY, until=until)
-    with capsys.disabled():
-        print(f"\n{swept.report()}")
+    print(f"{swept.report()}")
     assert swept.number
     assert not swept.found
 

@@ -1,5 +1,5 @@
 """The servers that these tests need."""
 
-from servers import postgres_server, postgres_server_url, postgres_url
+from servers import postgres_server, postgres_server_url, postgres_url, redis_server, redis_url
 
-__all__ = ["postgres_server", "postgres_server_url", "postgres_url"]
+__all__ = ["postgres_server", "postgres_server_url", "postgres_url", "redis_server", "redis_url"]

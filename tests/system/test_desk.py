@@ -141,3 +141,32 @@ async def test_an_ended_link_is_left_alone_for_good(tmp_path):
         assert office.writes() == 0
         assert office.pair(id)[1]["zusatz"] != "nur hier"
         assert (await run("--json", "status", cwd=tmp_path)).json["links"]["tombstoned"] == 1
+
+
+async def test_a_forgotten_person_leaves_no_value_behind_and_is_not_made_again(tmp_path):
+    async with opened(crm_records=3) as office:
+        write_config(tmp_path, office)
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        id = next(iter(office.crm.store.records))
+        office.crm.store.edit(id, lastName="Vergissmeinnicht", zusatz="Hinterlassenschaft")
+        assert (await run("sync", cwd=tmp_path)).status == 0
+        office.crm.store.edit(id, lastName="Neuername")
+        assert (await run("sync", cwd=tmp_path)).status == 0
+
+        def stored() -> bytes:
+            return b"".join(file.read_bytes() for file in tmp_path.glob("state.db*"))
+
+        words = [word.encode() for word in ("Vergissmeinnicht", "Hinterlassenschaft", "Neuername")]
+        assert all(word in stored() for word in words)
+        assert (await run("forget", f"left:{id}", cwd=tmp_path)).status == 2, "it asks first"
+        assert (await run("forget", f"left:{id}", "--yes", cwd=tmp_path)).status == 0
+        assert not [word for word in words if word in stored()]
+        office.erp.store.edit(office.crm.store.records[id]["betnr"], zusatz="auf der anderen Seite")
+        office.forget_calls()
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        assert office.writes() == 0
+        assert not [word for word in (*words, b"anderen Seite") if word in stored()]
+        told = await run("history", f"left:{id}", "--show-values", cwd=tmp_path)
+        assert told.status == 0
+        assert "forget" in told.out
+        assert "Vergissmeinnicht" not in told.out

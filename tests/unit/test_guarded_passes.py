@@ -6,7 +6,7 @@ import attrs
 import pytest
 from pairs import CRM, Pair
 
-from bidisync import Deletion, LinkState, OnDelete, Ref, Side
+from bidisync import Deletion, LinkState, OnDelete, Ref, Side, ask
 from bidisync.approval import approve, rearm
 from bidisync.errors import Merged, Unavailable, Unconfirmed
 from bidisync.guards import Bounds, held_plans
@@ -469,3 +469,22 @@ async def test_records_show_that_they_are_tried_again_given_up_and_right_again()
     await rearm(pair.store, pair.clock, await pair.store.waiting())
     await pair.sweep()
     assert pair.left.records["l1"].notes.state is LinkState.IN_SYNC
+
+
+async def test_a_changed_policy_decides_anew_what_the_old_one_left_to_a_person():
+    pair = await office(2, scope={"x": "x", ":policy": "ask"})
+    asking = attrs.evolve(
+        pair.policy, groups=[attrs.evolve(g, strategy=ask) if g.name == "g" else g for g in pair.policy.groups]
+    )
+    settling, pair.policy = pair.policy, asking
+    pair.left.edit("l1", x="left")
+    pair.right.edit("r1", x="right")
+    await pair.sweep()
+    assert pair.tally.states()[LinkState.CONFLICT] == 1
+    pair.policy = settling
+    await pair.sweep(everything=True)
+    assert pair.tally.states()[LinkState.CONFLICT] == 1, "nobody said that the policy changed"
+    pair.more["scope"] = {"x": "x", ":policy": "left"}
+    await pair.sweep()
+    assert pair.right.values("r1")["x"] == "left"
+    assert not await pair.store.waiting()

@@ -27,6 +27,7 @@ from bidisync.conflicts import Prefer
 from bidisync.errors import Unmappable
 from bidisync.mapping import FieldMap, FieldMapper
 from bidisync.model import Fields, Resolution
+from bidisync.schema import describe
 from bidisync.testing import check_conflict_strategy, check_mapper
 from bidisync_espo_advo.fields import party_mapper
 from bidisync_espo_advo.german import SALUTATION
@@ -35,7 +36,7 @@ PLAIN = (ask, prefer_left, prefer_right, fill_blanks)
 SHIPPED = [*PLAIN, *(kind(otherwise=one) for kind in (Newest, Merge, Union, Longest, FillBlanks) for one in PLAIN)]
 
 
-@pytest.mark.parametrize("strategy", SHIPPED, ids=lambda s: f"{s}/{getattr(s, 'otherwise', '')}")
+@pytest.mark.parametrize("strategy", SHIPPED, ids=lambda s: f"{describe(s)}/{describe(getattr(s, 'otherwise', s))}")
 def test_a_shipped_strategy_keeps_the_laws(strategy):
     check_conflict_strategy(strategy)
 

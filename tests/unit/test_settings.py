@@ -142,3 +142,17 @@ def test_rendered_tables_are_read_again(tmp_path: Path):
     file = tmp_path / "x.toml"
     file.write_text(render_toml({**GOOD, "advoware": {**GOOD["advoware"], "password": 'a"b\\c ß'}}))
     assert load_settings(file, {}).advoware.password == 'a"b\\c ß'
+
+
+def test_addresses_of_notices_come_as_a_list_or_separated_by_spaces_and_stay_out_of_repr():
+    settings = load_settings(
+        None, {"ESPO_ADVO_NOTIFY_URLS": "json://a:canary@h b://c", "ESPO_ADVO_NOTIFY_ESPOCRM": "yes"}
+    )
+    assert settings.notify.urls == ("json://a:canary@h", "b://c")
+    assert settings.notify.wanted
+    assert "canary" not in repr(settings)
+    with pytest.raises(Misconfigured, match=r"notify\.urls must be a list of texts"):
+        Settings.from_tables({"notify": {"urls": "json://h"}})
+    with pytest.raises(Misconfigured, match=r"unknown key notify\.url;"):
+        Settings.from_tables({"notify": {"url": []}})
+    assert not Settings.from_tables({}).notify.wanted

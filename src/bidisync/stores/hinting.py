@@ -26,15 +26,25 @@ def keep(keys: Sequence[tuple[str, str]], at: float, not_before: float) -> Trans
     return transaction
 
 
-def take(now: float, limit: int, until: float, skip_locked: str) -> Transaction[list[tuple[float, str, str, int]]]:
+def take(
+    now: float, limit: int, until: float, skip_locked: str, only: tuple[str, str] | None = None
+) -> Transaction[list[tuple[float, str, str, int]]]:
     """The oldest that are due and free, marked as taken: since when, side, id and number, in any order."""
+    named, key = ("", ()) if only is None else (" AND side = ? AND id = ?", only)
     sql = (
         "WITH free AS MATERIALIZED (SELECT side, id FROM hint WHERE not_before <= ? AND taken_until <= ?"
-        f" ORDER BY first_at, side, id LIMIT ? {skip_locked})"
+        f"{named} ORDER BY first_at, side, id LIMIT ? {skip_locked})"
         " UPDATE hint SET taken_until = ? FROM free WHERE hint.side = free.side AND hint.id = free.id"
         " RETURNING hint.first_at, hint.side, hint.id, hint.number"
     )
-    return lambda connection: [tuple(row) for row in connection.execute(sql, (now, now, limit, until)).fetchall()]
+    return lambda connection: [tuple(row) for row in connection.execute(sql, (now, now, *key, limit, until)).fetchall()]
+
+
+def hold(taken: Taken, until: float) -> Transaction[bool]:
+    """Held until that time; whether it still was."""
+    side, id, before, _ = taken
+    sql = "UPDATE hint SET taken_until = ? WHERE side = ? AND id = ? AND taken_until = ?"
+    return lambda connection: connection.execute(sql, (until, side, id, before)).rowcount == 1
 
 
 def done(taken: Sequence[Taken]) -> Transaction[None]:

@@ -9,7 +9,7 @@ import attrs
 
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link
+from bidisync.state import Hint, Journaled, Known, Link, without_values
 
 
 @attrs.frozen
@@ -66,6 +66,12 @@ class MemoryStore:
         self._links[link.id] = link
         self._journal.extend(journal)
         return link
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, and take the values out of its journal."""
+        stored = await self.save(link, journal=journal)
+        self._journal[:] = [without_values(e) if e.link_id == link.id else e for e in self._journal]
+        return stored
 
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
@@ -148,13 +154,21 @@ class MemoryStore:
                 else attrs.evolve(old, number=old.number + 1, last_at=at, not_before=min(old.not_before, not_before))
             )
 
-    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+    async def take(self, now: float, *, limit: int, until: float, only: Ref | None = None) -> Sequence[Hint]:
         """The oldest due hints that nobody holds, held by the caller from now on."""
-        free = [ref for ref, kept in self._hints.items() if kept.not_before <= now and kept.taken_until <= now]
+        named = [ref for ref in self._hints if only in (None, ref)]
+        free = [ref for ref in named if self._hints[ref].not_before <= now and self._hints[ref].taken_until <= now]
         free.sort(key=lambda ref: (self._hints[ref].first_at, ref.side.value, ref.id))
         for ref in free[:limit]:
             self._hints[ref] = attrs.evolve(self._hints[ref], taken_until=until)
         return [Hint(ref, self._hints[ref].number, self._hints[ref].first_at, until) for ref in free[:limit]]
+
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer."""
+        if (kept := self._held(hint)) is None:
+            return None
+        self._hints[hint.ref] = attrs.evolve(kept, taken_until=until)
+        return attrs.evolve(hint, taken_until=until)
 
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""

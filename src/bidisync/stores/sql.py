@@ -17,7 +17,7 @@ import attrs
 from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
-from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest
+from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest, without_values
 from bidisync.stores import hinting
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
@@ -103,6 +103,19 @@ class SqlStore:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
         await self._run(transaction)
+        return stored
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
+        stored = await self.save(link, journal=journal)
+        rows = await self._query("SELECT number, document FROM journal WHERE link_id = ?", stored_text(link.id))
+        erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
+
+        def transaction(connection: Connection) -> None:
+            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", erased)
+
+        await self._run(transaction)
+        await self.shred()
         return stored
 
     async def fence(self, link: Link) -> int:
@@ -229,13 +242,19 @@ class SqlStore:
         if refs:
             await self._run(hinting.keep(sorted({_key(ref) for ref in refs}), at, not_before))
 
-    async def take(self, now: float, *, limit: int, until: float) -> Sequence[Hint]:
+    async def take(self, now: float, *, limit: int, until: float, only: Ref | None = None) -> Sequence[Hint]:
         """The oldest due hints that nobody holds, held by the caller from now on."""
-        rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked))
+        key = None if only is None else _key(only)
+        rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked, key))
         return [
             Hint(Ref(Side(side), plain_text(id)), number, first_at, until)
             for first_at, side, id, number in sorted(rows)
         ]
+
+    async def hold(self, hint: Hint, until: float) -> Hint | None:
+        """Hold it longer."""
+        held = await self._run(hinting.hold((*_key(hint.ref), hint.taken_until, hint.number), until))
+        return attrs.evolve(hint, taken_until=until) if held else None
 
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""

@@ -75,6 +75,7 @@ async def check_state_store(make: Make) -> None:
         _lists,
         _journals,
         _counts_acts,
+        _erases,
         _indexes,
         _marks,
         _one_wins,
@@ -176,6 +177,32 @@ async def _journals(store: StateStore) -> None:
         assert len(await store.journal("left:1")) == 3, "a refused save leaves no line in the journal"
     else:
         raise AssertionError("a save over an older revision is refused")
+
+
+async def _erases(store: StateStore) -> None:
+    decision = Decision("a", "g", Row.BOTH_CHANGED, Versions("b", "X", "Y"), "prefer left", (Side.RIGHT,), "X")
+    line = Journaled("left:1", 1.0, "update", (decision,), run="r")
+    saved = await store.save(rich_link(), journal=[line])
+    await store.save(Link.begin(Ref(Side.LEFT, "2")), journal=[attrs.evolve(line, link_id="left:2")])
+    over = Link(
+        saved.origin, "1", "R1", tombstone=Tombstone(2.0, by="forget"), revision=saved.revision, fence=saved.fence
+    )
+    erased = await store.erase(over, journal=[Journaled("left:1", 2.0, "forget")])
+    assert (await store.load(erased.refs))[erased.refs[0]] == erased, "an erased link comes back as it was erased"
+    lines = await store.journal("left:1")
+    assert [(one.what, one.run) for one in lines] == [("update", "r"), ("forget", "")], "that something was done stays"
+    assert lines[0].lost == (), "no value stays in the journal of an erased link"
+    assert lines[0].decisions[0].result is ABSENT, "no value stays in the journal of an erased link"
+    assert (await store.journal("left:2"))[0].lost == (("a", Side.RIGHT, "Y"),), "other links keep theirs"
+    await _erase_refused(store, saved)
+
+
+async def _erase_refused(store: StateStore, outdated: Link) -> None:
+    try:
+        await store.erase(outdated)
+    except Contended:
+        return
+    raise AssertionError("an outdated link is not erased")
 
 
 async def _counts_acts(store: StateStore) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, ENTITY_TYPES, EntityType
+from bidisync_espo_advo.simulators.espocrm_notes import Notes
 from bidisync_espo_advo.simulators.espocrm_people import values_of
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal, cannot_relate
 from bidisync_espo_advo.simulators.espocrm_related import Deletion, Related
@@ -46,6 +47,7 @@ class EspoStore:
     users: dict[str, User] = attrs.field(init=False, repr=False)
     webhooks: Webhooks = attrs.field(init=False, repr=False)
     related: Related = attrs.Factory(Related)
+    notes: Notes = attrs.Factory(Notes)
     deletions: list[Deletion] = attrs.Factory(list)
     _tables: dict[str, Table] = attrs.field(init=False, repr=False)
     _shared: SharedRows = attrs.Factory(SharedRows)

@@ -16,6 +16,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "webhook.interval_s": ("120", "1"),  # how often the job runs that sends webhooks
     "webhook.portion": ("20", "50"),  # how many changes it takes up at once
     "inactive_user": ("", "sync", "sync2", "synchmac", "syncro", "synclim", "syncfld"),  # one who may not sign in
+    "message_permission": ("no", "all"),  # whether users may post to others (as recorded: no)
     "maintenance": ("off", "on"),  # only the administrator gets in
     "database": ("up", "down"),  # the server's own database can't be reached
 }

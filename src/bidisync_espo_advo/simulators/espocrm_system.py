@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 
 import attrs
@@ -12,6 +13,7 @@ from bidisync_espo_advo.simulators.espocrm_query import whole
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal
 from bidisync_espo_advo.simulators.espocrm_store import EspoStore
 from bidisync_espo_advo.simulators.espocrm_users import User
+from bidisync_espo_advo.simulators.espocrm_values import SECONDS
 from bidisync_espo_advo.simulators.espocrm_where import Filters
 
 ALLOWED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -20,6 +22,8 @@ ALLOWED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "WebhookEventQueueItem": (("GET",), ("GET",)),
     "ActionHistoryRecord": (("GET",), ("GET",)),
     "MassAction": (("POST",), ()),
+    "Note": (("GET", "POST"), ("GET",)),
+    "Notification": (("GET", "POST"), ("GET",)),
 }
 """The verbs of each address: of the many, and of the one."""
 
@@ -143,7 +147,43 @@ def _mass_action(store: EspoStore, asked: Asked) -> Any:
     return {"count": len(chosen)} if ids is None else {"count": len(chosen), "ids": chosen}
 
 
+def _note(store: EspoStore, asked: Asked) -> Any:
+    """Posts: everybody may write them, and reads their own."""
+    user = asked.user
+    if asked.method == "POST":
+        at = store.clock().astimezone(UTC).strftime(SECONDS)
+        may = store.switches["message_permission"] == "all"
+        return store.notes.post(asked.body, user, at, reads_parent=_readable(store, user), may_message=may)
+    mine = [post for post in store.notes.posts if user.is_admin or post["createdById"] == user.id]
+    if len(asked.parts) == 1:
+        return _cut({"total": len(mine), "list": mine}, asked.query)
+    found = next((post for post in mine if post["id"] == asked.parts[1]), None)
+    if found is None:
+        raise Refusal(404, f"Record {asked.parts[1]} does not exist.")
+    return found
+
+
+def _readable(store: EspoStore, user: User) -> Callable[[str, str], bool]:
+    def readable(entity_type: str, id: str) -> bool:
+        kind = ENTITY_TYPES.get(entity_type)
+        level = "no" if kind is None else user.role.level("read", kind.name)
+        if kind is None or level == "no" or not store.exists(kind.name, id):
+            return False
+        return level == "all" or bool(store.table(kind).records[id].row["assignedUserId"] == user.id)
+
+    return readable
+
+
+def _notification(store: EspoStore, asked: Asked) -> Any:
+    """Notifications: EspoCRM makes them itself."""
+    if asked.method == "POST" and not asked.user.is_admin:
+        raise Refusal(403, "No create access.")
+    return store.notes.shown_to(asked.user)
+
+
 _ANSWERS = {
+    "Note": _note,
+    "Notification": _notification,
     "Webhook": _webhook,
     "WebhookQueueItem": _queue_item,
     "WebhookEventQueueItem": _event_item,

@@ -132,6 +132,11 @@ class SimStore:
         ):
             world.violated("C4", f"{now.id} ended, and began again without a cause")
 
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, and take the values out of its journal."""
+        await self._trip()
+        return await self.inner.erase(link, journal=journal)
+
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
         await self._trip()
