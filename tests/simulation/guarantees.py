@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 SCHEDULES = 300
 
 REMOTES = {
-    "pair": "conditional writes **enforced**, created records can be **searched**, **notes** on the left, **complete** lists",
+    "pair": "conditional writes **enforced**, creates can be **searched**, **notes** on the left, **complete** lists",
     "noted": "both sides keep notes",
     "forgetful": "**no notes** on either side",
     "unsearchable": "a create **can't be searched** on the right: it is sent once, then a person is asked",

@@ -482,8 +482,8 @@ IN_CI = (
 )
 
 
-def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str | None:
-    """What killed it, or nothing."""
+def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str:
+    """What killed it, or how many seeds it survived."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "src"
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -499,18 +499,22 @@ def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str
         return done.stdout.strip()
     if done.returncode:
         return f"error: {done.stderr.strip().splitlines()[-1]}"
-    return None
+    return done.stdout.strip()
 
 
 def main(names: list[str]) -> int:
-    """Hunt them, print what became of each, and the rate."""
+    """Hunt them, print what became of each as a table, and the rate."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     killed = 0
+    print("| mutant | file | killed by | |\n|---|---|---|---|")
     for mutant in chosen:
         how = hunt(mutant)
-        killed += how is not None
-        print(f"{mutant.name}: {how or 'SURVIVED ' + mutant.why_it_lives}", flush=True)
-    print(f"{killed} of {len(chosen)} killed ({100 * killed / max(1, len(chosen)):.0f} %)")
+        dead = not how.startswith(("survived", "error"))
+        killed += dead
+        print(
+            f"| {mutant.name} | {mutant.file} | {how if dead else f'**{how}**'} | {mutant.why_it_lives} |", flush=True
+        )
+    print(f"\n{killed} of {len(chosen)} killed ({100 * killed / max(1, len(chosen)):.0f} %)")
     return 0
 
 
