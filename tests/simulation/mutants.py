@@ -82,7 +82,6 @@ MUTANTS = (
         "apply.py",
         "        journal=of_plan(parts, link, plan),\n    )\n    done",
         "    )\n    done",
-        "heals by row 4; seen only as more spurious conflicts",
     ),
     Mutant(
         "nothing stored before an update",
