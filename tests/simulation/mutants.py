@@ -102,18 +102,21 @@ MUTANTS = (
         "apply.py",
         "((seen if name in sent.get(side, ()) else looks)[side]",
         "(seen[side]",
+        scenarios=("unconditional-on-both",),
     ),
     Mutant(
         "the shadow stays after a write",
         "apply.py",
         "    link = link.with_shadow(write.side, Shadow.of(now).replacing(looks[write.side], write.fields, until))\n",
         "",
+        scenarios=("unversioned",),
     ),
     Mutant(
         "disturbed records count as settled",
         "apply.py",
         "        settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),\n",
         "        settled=link.settled,\n",
+        scenarios=("unconditional-on-both",),
     ),
     Mutant(
         "a landed write is not recognised",
