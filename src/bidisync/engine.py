@@ -367,7 +367,9 @@ class Engine:
         over = Tombstone(self.parts.clock.now(), tuple(ref.side for ref in link.refs))
         if link.revision == 0:
             return attrs.evolve(link, tombstone=over)
-        return await self.parts.store.save(attrs.evolve(link, tombstone=over, reviews=(), base={}, settled=True))
+        return await self.parts.store.save(
+            attrs.evolve(link, tombstone=over, intent=None, reviews=(), base={}, settled=True)
+        )
 
     async def _learn(self, looks: Looks) -> None:
         """Who is missing stays known as long as the link does: so whoever is like them is no stranger."""

@@ -12,6 +12,7 @@ FOUND = {
     "who was missing while a side looked empty was a stranger afterwards, and made again": (guarded, 61),
     "two hints within a second counted as two passes, and ended the grace": (guarded, 63),
     "two workers, each with one deletion that was the last allowed, carried out both": (guarded, 69),
+    "a link whose record vanished kept the intent of its notes": (pair, 652),
     "of a link that no list shows only one record was looked at": (partial, 108),
     "notes that leave the counterpart out wiped it in memory, and its create was sent again": (pair, 279),
 }
