@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bidisync.testing.simulation.world import Applied, World
 
 EMPTY_S = 70.0
-ROUNDS = 9
-MOST_ALIKE = 4
-"""The same value goes to the same field so often at most: two times, and two for replies that were lost."""
+ROUNDS = 24
+MOST_ALIKE = 7
+"""The same value goes to the same field so often at most: two times, and some for replies that were lost."""
 
 
 @attrs.frozen
