@@ -20,7 +20,7 @@ from bidisync.testing.simulation.world import Applied, World
 
 _TOKEN = re.compile(r"\bt\d+\b")
 Key = tuple[str, str, str]
-STUCK = 2
+STUCK = 4
 LEAST_GRACE_S = 5.0
 """Two passes of two workers may be close to each other, but not closer than this."""
 
