@@ -16,6 +16,7 @@ from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, 
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write, wait_for
 from bidisync.flapping import remembered
+from bidisync.guards import DAY_S, Act, acts_of
 from bidisync.journal import of_plan
 from bidisync.model import ABSENT, Conditional, Notes, Plan, Row, Side, Snapshot, Verb, Write
 from bidisync.notes import show, wanted_notes
@@ -48,7 +49,8 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
         wait_for(parts, before)
-        link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects)
+        approved = bool(before.approved)
+        link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects, approved=approved)
         return link if link == before else await parts.store.save(link)
     link = await show(parts, link, looks, lease, before=before)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
@@ -61,7 +63,15 @@ class Again(Stale):
 
 
 async def _carry_out(
-    parts: Parts, link: Link, failed: Attempts, plan: Plan, looks: Looks, lease: Lease, effects: Effects
+    parts: Parts,
+    link: Link,
+    failed: Attempts,
+    plan: Plan,
+    looks: Looks,
+    lease: Lease,
+    effects: Effects,
+    *,
+    approved: bool,
 ) -> Link:
     """Intent, writes, proof. ``failed`` are the attempts so far, which count until this one succeeds."""
     done = link
@@ -79,6 +89,8 @@ async def _carry_out(
     done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
     seen = dict(looks)
     try:
+        if not approved:
+            await _one_too_many(parts, plan)
         for write in plan.writes:
             notes = _joined_notes(parts, done, write)
             try:
@@ -104,6 +116,20 @@ async def _carry_out(
     except SyncError:
         await parts.store.save(attrs.evolve(done, settled=False, attempts=failed))
         raise
+
+
+async def _one_too_many(parts: Parts, plan: Plan) -> None:
+    """``Again`` where others were about to delete at the same moment, and all together pass the bound.
+
+    Whoever deletes has its act in the journal by now, so the later one of two sees the earlier.
+    """
+    acts = [act for act in acts_of(plan) if act.startswith(Act.DELETE.value)]
+    if not acts:
+        return
+    links = sum((await parts.store.count()).values())
+    lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+    if any(parts.bounds.passed(Act.DELETE, lately.get(act, 0), links) for act in acts):
+        raise Again("others delete at this moment, too")
 
 
 def _tombstone(parts: Parts, looks: Looks) -> Tombstone:

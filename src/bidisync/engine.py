@@ -367,11 +367,15 @@ class Engine:
         over = Tombstone(self.parts.clock.now(), tuple(ref.side for ref in link.refs))
         if link.revision == 0:
             return attrs.evolve(link, tombstone=over)
-        return await self.parts.store.save(attrs.evolve(link, tombstone=over, reviews=(), base={}, settled=True))
+        return await self.parts.store.save(
+            attrs.evolve(link, tombstone=over, intent=None, reviews=(), base={}, settled=True)
+        )
 
     async def _learn(self, looks: Looks) -> None:
+        """Who is missing stays known as long as the link does: so whoever is like them is no stranger."""
         for side, snapshot in looks.items():
-            await self.index.learn(side, [snapshot])
+            if not snapshot.gone:
+                await self.index.learn(side, [snapshot])
 
     def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
         """The record keeps moving, or is taken: not an attempt, and due again."""

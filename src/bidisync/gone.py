@@ -1,7 +1,7 @@
 """A record that is not there: deleted by somebody, or merely not shown.
 
-An answer by id that a record does not exist is believed only while another linked record of
-the same side, the *canary*, still answers by id. What follows a deletion waits for its
+An answer by id that a record does not exist is believed only if another linked record of the
+same side, the *canary*, answers by id after that. What follows a deletion waits for its
 grace, and is held where anybody has a reason to hold it. A record that shows up again ends
 all that.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import attrs
 
+from bidisync.guards import Occasion
 from bidisync.model import Plan, Review, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
 from bidisync.proof import Looks
@@ -27,9 +28,12 @@ class Canaries:
 
     _alive: dict[Side, tuple[str, float]] = attrs.Factory(dict)
     _dead: dict[Side, float] = attrs.Factory(dict)
+    _missed: dict[tuple[Side, str], float] = attrs.Factory(dict)
 
     def heard(self, side: Side, snapshot: Snapshot, now: float) -> None:
-        """Remember a record that answered by id."""
+        """Remember a record that answered by id, or was found missing."""
+        if snapshot.gone:
+            self._missed[side, snapshot.id] = now
         if not snapshot.gone and not snapshot.row:
             self._alive[side] = (snapshot.id, now)
             self._dead.pop(side, None)
@@ -38,7 +42,8 @@ class Canaries:
         """Whether another linked record of that side answers; ``None`` where there is no other one."""
         now = parts.clock.now()
         id, at = self._alive.get(side, ("", 0.0))
-        if id and id != link.on(side) and now - at < TRUSTED_S:
+        missed = self._missed.pop((side, link.on(side) or ""), now)
+        if id and id != link.on(side) and missed < at:
             return True
         if now - self._dead.get(side, float("-inf")) < TRUSTED_S:
             return False
@@ -92,7 +97,8 @@ def _missing(parts: Parts, link: Link, side: Side) -> Missing:
     before, run = link.missing, parts.run.id
     if before is None or before.side is not side:
         return Missing(side, parts.clock.now(), run)
-    return before if before.run == run else attrs.evolve(before, run=run, passes=before.passes + 1)
+    named = parts.run.occasion is Occasion.NAMED  # a burst of hints proves no more than one
+    return before if named or before.run == run else attrs.evolve(before, run=run, passes=before.passes + 1)
 
 
 def _ripe(parts: Parts, link: Link) -> bool:

@@ -48,6 +48,7 @@ class _Work:
     refs: dict[str, Ref] = attrs.Factory(dict)
     rows: dict[Ref, Snapshot] = attrs.Factory(dict)
     strangers: dict[str, Ref] = attrs.Factory(dict)
+    beside: list[Ref] = attrs.Factory(list)  # the other record of a link of which no list showed any
     listed: dict[Side, set[str]] = attrs.Factory(lambda: {Side.LEFT: set(), Side.RIGHT: set()})
 
     def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
@@ -117,6 +118,7 @@ class Sweep:
             await self._rotate(work, side)
         engine = self.engine.during(await self._judged(run, work, whole, everything))
         await self._deal(engine, list(work.refs.values()), work, tally, progress)
+        await self._deal(engine, work.beside, work, tally, None)
         if everything and side is None:
             await self._remember_partial(suspects, tally)
         tally.rounds = 1
@@ -237,10 +239,11 @@ class Sweep:
             for link in links:
                 if link.tombstoned:
                     continue
-                for ref in link.refs:
-                    if only in (None, ref.side) and ref.id not in work.listed[ref.side]:
-                        work.refs[link.id] = suspects[link.id] = ref
-                        work.forecast.missing(link, ref.side)
+                unseen = [r for r in link.refs if only in (None, r.side) and r.id not in work.listed[r.side]]
+                work.beside += unseen[:-1]
+                for ref in unseen:
+                    work.refs[link.id] = suspects[link.id] = ref
+                    work.forecast.missing(link, ref.side)
         return suspects
 
     async def _remember_partial(self, suspects: dict[str, Ref], tally: Tally) -> None:

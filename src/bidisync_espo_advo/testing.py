@@ -24,6 +24,7 @@ from bidisync.model import Conditional, Fields, Side, Value, Verb
 from bidisync.schema import Policy
 from bidisync.sweep import Sweep
 from bidisync.testing.simulation import network
+from bidisync.testing.simulation.drills import Exercise
 from bidisync.testing.simulation.loop import Process
 from bidisync.testing.simulation.network import Ask, Network, Twist
 from bidisync.testing.simulation.parts import SimClock
@@ -322,6 +323,7 @@ class Office:
     who: str = "family_name"
     edited: tuple[str, ...] = ("title", "addition", "letter_salutation")
     hinting: tuple[Side, ...] = (Side.LEFT,)
+    exercise: Exercise = Exercise()
     policy: Policy = attrs.field(init=False)
     _settings: Settings = attrs.field(init=False)
 

@@ -24,15 +24,16 @@ HUNT = """
 import logging, sys, time
 logging.getLogger("stamina").disabled = True
 from bidisync.testing.simulation import simulate
-from bidisync.testing.simulation.__main__ import pair
+from bidisync.testing.simulation.pairs import PAIRS
 from bidisync_espo_advo.testing import checked, unchecked
-scenarios = [(make.__name__, make()) for make in (pair, checked, unchecked)]
+makers = dict(PAIRS, checked=checked, unchecked=unchecked)
+scenarios = [(name, makers[name]()) for name in {names}]
 ends = time.monotonic() + {seconds}
 for seed in range({seeds}):
     for name, scenario in scenarios:
         run = simulate(scenario, seed)
         if run.violations:
-            print(f"{{name}} seed {{seed}}: {{run.violations[0]}}")
+            print(f"{{name}}, seed {{seed}}: {{run.violations[0]}}")
             sys.exit(7)
     if time.monotonic() > ends:
         print(f"survived {{seed + 1}} seeds")
@@ -50,6 +51,7 @@ class Mutant:
     old: str
     new: str
     why_it_lives: str = ""
+    scenarios: tuple[str, ...] = ("pair",)
 
     def plant(self, folder: Path) -> None:
         """Put it into a copy of the sources."""
@@ -80,12 +82,11 @@ MUTANTS = (
         "apply.py",
         "        journal=of_plan(parts, link, plan),\n    )\n    done",
         "    )\n    done",
-        "heals by row 4; seen only as more spurious conflicts",
     ),
     Mutant(
         "nothing stored before an update",
         "apply.py",
-        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, link, plan),\n    )\n",
+        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=failed,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, link, plan),\n    )\n",
         "",
     ),
     # base and shadows
@@ -101,18 +102,21 @@ MUTANTS = (
         "apply.py",
         "((seen if name in sent.get(side, ()) else looks)[side]",
         "(seen[side]",
+        scenarios=("unconditional-on-both",),
     ),
     Mutant(
         "the shadow stays after a write",
         "apply.py",
         "    link = link.with_shadow(write.side, Shadow.of(now).replacing(looks[write.side], write.fields, until))\n",
         "",
+        scenarios=("unversioned",),
     ),
     Mutant(
         "disturbed records count as settled",
         "apply.py",
         "        settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),\n",
         "        settled=link.settled,\n",
+        scenarios=("unconditional-on-both",),
     ),
     Mutant(
         "a landed write is not recognised",
@@ -123,8 +127,8 @@ MUTANTS = (
     Mutant(
         "a created record has no base",
         "create.py",
-        "intent=None, base=self._base_of(intent.payload, other), settled=False",
-        "intent=None, base={}, settled=False",
+        "            base=self._base_of(intent.payload, other),\n",
+        "            base={},\n",
     ),
     Mutant(
         "a found create has no base",
@@ -251,7 +255,7 @@ MUTANTS = (
     ),
     Mutant(
         "old rows are believed",
-        "engine.py",
+        "looking.py",
         "newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)",
         "newer = row is not None",
     ),
@@ -265,7 +269,7 @@ MUTANTS = (
     Mutant(
         "only the left side counts",
         "look.py",
-        "            not same(field, right, agreed.right),\n",
+        "            not alike(key, right, agreed.right),\n",
         "            False,\n",
     ),
     Mutant(
@@ -308,8 +312,8 @@ MUTANTS = (
     ),
     Mutant(
         "unsettled links rest",
-        "engine.py",
-        "        if not (link.settled or link.attempts.dead):\n            return False\n",
+        "looking.py",
+        "    if not (link.settled or link.attempts.dead):\n        return False\n",
         "",
     ),
     Mutant(
@@ -321,8 +325,154 @@ MUTANTS = (
     Mutant(
         "a failed write leaves the link settled",
         "apply.py",
-        "        await parts.store.save(attrs.evolve(done, settled=False))\n        raise",
-        "        await parts.store.save(attrs.evolve(done, settled=True))\n        raise",
+        "attrs.evolve(done, settled=False, attempts=failed)",
+        "attrs.evolve(done, settled=True, attempts=failed)",
+    ),
+    # guards, grace, canaries, approvals
+    Mutant(
+        "deletions pass their guard",
+        "engine.py",
+        "plan, self.index.secret) or await self._too_many_deletes(link, plan)",
+        "plan, self.index.secret)",
+        "the second look, after the act is in the journal, holds as well",
+        ("guarded",),
+    ),
+    Mutant(
+        "two workers pass the guard at once",
+        "apply.py",
+        "            await _one_too_many(parts, plan)\n",
+        "            pass\n",
+        scenarios=("guarded",),
+    ),
+    Mutant(
+        "bounds bound nothing",
+        "guards.py",
+        "        return count > number and count > links * percent / 100\n",
+        "        return False\n",
+        scenarios=("guarded",),
+    ),
+    Mutant(
+        "no grace",
+        "gone.py",
+        "    return missing is not None and (missing.passes > 1",
+        "    return missing is not None and (missing.passes > 0",
+        scenarios=("guarded",),
+    ),
+    Mutant(
+        "hints count as passes",
+        "gone.py",
+        "    return before if named or before.run == run else",
+        "    return before if before.run == run else",
+        scenarios=("guarded",),
+    ),
+    Mutant("no canary", "gone.py", "        if alive is False:\n", "        if False:\n", scenarios=("guarded",)),
+    Mutant(
+        "a canary of long ago",
+        "gone.py",
+        "        if id and id != link.on(side) and missed < at:\n",
+        "        if id and id != link.on(side) and now - at < TRUSTED_S:\n",
+        scenarios=("guarded",),
+    ),
+    Mutant(
+        "a deletion is believed without anybody else to ask",
+        "gone.py",
+        "    return link, plan if certain else",
+        "    return link, plan if True else",
+        "with four and more records there is always another one to ask",
+        ("guarded",),
+    ),
+    Mutant(
+        "who is missing is forgotten",
+        "engine.py",
+        "            if not snapshot.gone:\n                await self.index.learn",
+        "            if True:\n                await self.index.learn",
+        scenarios=("guarded",),
+    ),
+    Mutant(
+        "held plans go",
+        "gate.py",
+        "    return None if link.approved == name else Review",
+        "    return None if True else Review",
+        scenarios=("asking", "guarded"),
+    ),
+    Mutant(
+        "an approval holds for every plan",
+        "gate.py",
+        "    return None if link.approved == name else Review",
+        "    return None if link.approved else Review",
+        scenarios=("asking",),
+    ),
+    Mutant(
+        "an approval is never used up",
+        "apply.py",
+        '        settled=True,\n        approved="",\n',
+        "        settled=True,\n",
+        "equivalent as long as the name of a plan holds its values: the same plan was approved",
+        ("asking", "guarded"),
+    ),
+    Mutant(
+        "held plans have no name",
+        "guards.py",
+        "(to_rest(decision) for decision in decisions if decision.writes)",
+        "(decision.field for decision in decisions if decision.writes)",
+        scenarios=("asking",),
+    ),
+    # what is over, twins, loops, attempts
+    Mutant(
+        "an ended link begins again without a cause",
+        "engine.py",
+        "            if ref.side not in link.tombstone.gone or (await self.parts.replica(ref.side).get(ref.id)).gone:\n",
+        "            if False:\n",
+        scenarios=("pair", "guarded"),
+    ),
+    Mutant(
+        "an ended link keeps its base",
+        "engine.py",
+        "attrs.evolve(link, tombstone=None, missing=None, base={}",
+        "attrs.evolve(link, tombstone=None, missing=None",
+        "nobody brings back a deleted record under its old id here",
+        ("pair", "guarded"),
+    ),
+    Mutant(
+        "sent again where nobody can tell",
+        "create.py",
+        "        if doubtful or not self.parts.replica(intent.side).capabilities.finds_created:\n",
+        "        if doubtful:\n",
+        scenarios=("unsearchable",),
+    ),
+    Mutant(
+        "what was sent once is made again by the next pass",
+        "meet.py",
+        "        if doubt is not None:\n",
+        "        if False:\n",
+        scenarios=("unsearchable",),
+    ),
+    Mutant("loops go on", "flapping.py", "    if not circling:\n", "    if True:\n", scenarios=("asking",)),
+    Mutant(
+        "what was written is not remembered",
+        "apply.py",
+        "recent=remembered(done, plan, parts.clock.now())",
+        "recent=()",
+        scenarios=("asking",),
+    ),
+    Mutant(
+        "failures are not counted",
+        "engine.py",
+        "count = link.attempts.count + (1 if counts(error) else 0)",
+        "count = 1",
+    ),
+    Mutant(
+        "one record of two that no list shows is looked at",
+        "sweep.py",
+        "        await self._deal(engine, work.beside, work, tally, None)\n",
+        "",
+        scenarios=("partial",),
+    ),
+    Mutant(
+        "missing from a list is not looked into",
+        "sweep.py",
+        "self._suspect_missing(work, side) if everything else {}",
+        "self._suspect_missing(work, side) if False else {}",
     ),
 )
 IN_CI = (
@@ -334,14 +484,14 @@ IN_CI = (
 )
 
 
-def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str | None:
-    """What killed it, or nothing."""
+def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str:
+    """What killed it, or how many seeds it survived."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "src"
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
         mutant.plant(copy)
         done = subprocess.run(
-            [sys.executable, "-c", HUNT.format(seeds=seeds, seconds=seconds)],
+            [sys.executable, "-c", HUNT.format(names=mutant.scenarios, seeds=seeds, seconds=seconds)],
             env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
             text=True,
@@ -351,18 +501,22 @@ def hunt(mutant: Mutant, *, seeds: int = SEEDS, seconds: float = SECONDS) -> str
         return done.stdout.strip()
     if done.returncode:
         return f"error: {done.stderr.strip().splitlines()[-1]}"
-    return None
+    return done.stdout.strip()
 
 
 def main(names: list[str]) -> int:
-    """Hunt them, print what became of each, and the rate."""
+    """Hunt them, print what became of each as a table, and the rate."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     killed = 0
+    print("| mutant | file | killed by | |\n|---|---|---|---|")
     for mutant in chosen:
         how = hunt(mutant)
-        killed += how is not None
-        print(f"{mutant.name}: {how or 'SURVIVED ' + mutant.why_it_lives}", flush=True)
-    print(f"{killed} of {len(chosen)} killed ({100 * killed / max(1, len(chosen)):.0f} %)")
+        dead = not how.startswith(("survived", "error"))
+        killed += dead
+        print(
+            f"| {mutant.name} | {mutant.file} | {how if dead else f'**{how}**'} | {mutant.why_it_lives} |", flush=True
+        )
+    print(f"\n{killed} of {len(chosen)} killed ({100 * killed / max(1, len(chosen)):.0f} %)")
     return 0
 
 

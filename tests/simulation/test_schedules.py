@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
-from bidisync.testing.simulation import Orders, parse_tape, simulate, tape_text
-from bidisync.testing.simulation.__main__ import pair
+import pytest
+
+from bidisync.testing.simulation import FAULTS, Orders, parse_tape, simulate, tape_text
 from bidisync.testing.simulation.batch import run_many, told
 from bidisync.testing.simulation.crashes import sweep
+from bidisync.testing.simulation.pairs import asking, guarded, noted, pair, partial, unsearchable
 from bidisync_espo_advo.testing import checked, unchecked
 from command import environment
 
@@ -20,6 +23,7 @@ SCHEDULES = int(os.environ.get("BIDISYNC_SCHEDULES", "2000"))
 SECONDS = float(os.environ.get("BIDISYNC_SIMULATION_S", "0")) or None
 FIRST = int(os.environ.get("BIDISYNC_FIRST_SEED", "0"))
 EVERY = int(os.environ.get("BIDISYNC_CRASH_EVERY", "230"))
+CRASH_S = float(os.environ.get("BIDISYNC_CRASH_S", "0"))
 
 DIGESTS = """
 import logging
@@ -34,19 +38,38 @@ for make in (checked, unchecked):
 """
 
 
-def test_no_law_is_broken_in_thousands_of_schedules():
-    batch = run_many(checked, FIRST, SCHEDULES, seconds=SECONDS)
-    print(f"{batch.report()}")
+def holds(make, schedules):
+    """The laws hold in so many schedules, whose numbers are printed."""
+    batch = run_many(make, FIRST, schedules, seconds=SECONDS)
+    print(f"{make.__name__}: {batch.report()}")
     failing = sorted(batch.failed)
-    assert not failing, "\n".join([str(batch.failed), told(checked, failing[0])])
-    assert batch.window_losses == 0, "both systems refuse outdated writes: no edit is lost"
-    assert not batch.unused(), "every fault happened"
+    assert not failing, "\n".join([str(batch.failed), told(make, failing[0])])
     if SECONDS is None:
-        assert batch.runs == SCHEDULES
+        assert batch.runs == schedules
+    return batch
+
+
+def test_no_law_is_broken_in_thousands_of_schedules():
+    """Both shipped replicas in three of ten, memory in the others: all faults happen."""
+    product = holds(checked, max(1, 3 * SCHEDULES // 10))
+    assert product.window_losses == 0, "both systems refuse outdated writes: no edit is lost"
+    batch = holds(pair, SCHEDULES // 2)
+    assert batch.window_losses == 0
+    for special in (guarded, asking):
+        batch.join(holds(special, max(1, SCHEDULES // 10)))
+    batch.join(product)
+    print(f"{batch.runs} schedules, {product.runs} of them with both shipped replicas; faults:")
+    print(" ".join(f"{fault}={batch.faults[fault]}" for fault in FAULTS))
+    assert not batch.unused(), "every fault happened"
+
+
+@pytest.mark.parametrize("make", [unsearchable, noted, partial], ids=lambda make: make.__name__)
+def test_laws_hold_with_poorer_remotes(make):
+    holds(make, max(1, SCHEDULES // 40))
 
 
 def test_without_conditional_writes_the_edits_lost_in_the_window_are_counted_and_no_others():
-    batch = run_many(unchecked, FIRST, max(100, SCHEDULES // 8), seconds=SECONDS)
+    batch = run_many(unchecked, FIRST, max(1, SCHEDULES // 20), seconds=SECONDS)
     print(f"{batch.report()}")
     failing = sorted(batch.failed)
     assert not failing, "\n".join([str(batch.failed), told(unchecked, failing[0])])
@@ -54,7 +77,7 @@ def test_without_conditional_writes_the_edits_lost_in_the_window_are_counted_and
 
 
 def test_the_same_seeds_give_the_same_runs_in_every_process_whatever_its_hash_seed():
-    last = FIRST + max(12, SCHEDULES // 100)
+    last = FIRST + max(6, SCHEDULES // 200)
     code = DIGESTS.format(first=FIRST, last=last)
     printed = {
         subprocess.run(
@@ -83,9 +106,11 @@ def test_an_empty_tape_is_a_quiet_day():
 
 
 def test_a_worker_may_die_and_requests_may_fail_at_any_point():
-    tried, found = sweep(checked(), every=EVERY)
-    print(f"{tried} crash points of ten scripts, {len(found)} violated")
-    assert not found
+    until = time.monotonic() + CRASH_S if CRASH_S else None
+    swept = sweep(checked(), every=EVERY, until=until)
+    print(f"{swept.report()}")
+    assert swept.number
+    assert not swept.found
 
 
 def test_a_failing_run_is_told_small_and_with_its_timeline(monkeypatch):

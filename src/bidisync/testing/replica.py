@@ -146,7 +146,7 @@ class MemoryReplica:
             record.fields = {name: value for name, value in seen.fields.items() if value is not ABSENT}
         record.fields.update({name: value for name, value in changes.items() if name not in self.ignores})
         record.version = self._token()
-        record.notes = notes if notes is not None else record.notes
+        record.notes = _noted(record.notes, notes)
         self.after(call)
         return self._snapshot(seen.id, row=False) if self.capabilities.partial_write else None
 
@@ -197,3 +197,11 @@ class MemoryReplica:
     def _token(self) -> int:
         self._tokens += 1
         return self._tokens
+
+
+def _noted(before: Notes | None, notes: Notes | None) -> Notes | None:
+    """The notes after a write: what it leaves out stays."""
+    if before is None or notes is None:
+        return notes or before
+    written = {field.name: getattr(notes, field.name) for field in attrs.fields(Notes)}
+    return attrs.evolve(before, **{name: value for name, value in written.items() if value is not None})

@@ -37,6 +37,7 @@ class Batch:
     edits: int = 0
     writes: int = 0
     window_losses: int = 0
+    unlisted: int = 0
     settled: int = 0
     spurious: int = 0
     faults: Counter[str] = attrs.Factory(Counter)
@@ -53,6 +54,7 @@ class Batch:
         self.edits += run.verdict.edits
         self.writes += run.verdict.writes
         self.window_losses += run.verdict.window_losses
+        self.unlisted += run.verdict.unlisted
         self.settled += run.verdict.settled
         self.spurious += run.verdict.spurious
         self.faults += run.faults
@@ -63,7 +65,17 @@ class Batch:
 
     def join(self, other: Batch) -> None:
         """Add another batch, made at the same time."""
-        for field in ("runs", "cpu_s", "steps", "requests", "virtual_s", "edits", "writes", "window_losses"):
+        for field in (
+            "runs",
+            "cpu_s",
+            "steps",
+            "requests",
+            "virtual_s",
+            "edits",
+            "writes",
+            "window_losses",
+            "unlisted",
+        ):
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.settled, self.spurious = self.settled + other.settled, self.spurious + other.spurious
         self.faults += other.faults

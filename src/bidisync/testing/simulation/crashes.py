@@ -6,7 +6,9 @@ it is killed once; at each request a worker makes, one fault happens once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator
 
 import attrs
 
@@ -52,8 +54,8 @@ class Point:
         return simulate(scenario, self.script, Orders(faulty=False, ordered=_Once(self.number, FAULTS[self.what])))
 
 
-def points(scenario: Scenario, script: int, *, every: int = 1) -> Iterator[Point]:
-    """The points of one script; of each kind every so many."""
+def points(scenario: Scenario, script: int) -> Iterator[Point]:
+    """The points of one script."""
     counted = [0]
 
     def count(remote: str, ask: Ask, common: tuple[str, ...], drawn: int) -> int:
@@ -61,20 +63,53 @@ def points(scenario: Scenario, script: int, *, every: int = 1) -> Iterator[Point
         return 0
 
     plain = simulate(scenario, script, Orders(faulty=False, ordered=count))
-    numbers: Callable[[int], range] = lambda most: range(1 + script % every, most + 1, every)  # noqa: E731
-    for number in numbers(plain.process_steps):
+    for number in range(1, plain.process_steps + 1):
         yield Point(script, "kill", number)
     for what in FAULTS:
-        for number in numbers(counted[0]):
+        for number in range(1, counted[0] + 1):
             yield Point(script, what, number)
 
 
-def sweep(scenario: Scenario, *, every: int = 1, scripts: tuple[int, ...] = SCRIPTS) -> tuple[int, list[str]]:
-    """How many points were tried, and what was violated at which."""
-    tried, found = 0, []
+@attrs.define
+class Swept:
+    """What a sweep came to: of each script, how many points of how many were tried."""
+
+    tried: dict[int, Counter[str]] = attrs.Factory(dict)
+    of: dict[int, Counter[str]] = attrs.Factory(dict)
+    found: list[str] = attrs.Factory(list)
+
+    @property
+    def number(self) -> int:
+        """How many points were tried."""
+        return sum(tried.total() for tried in self.tried.values())
+
+    def report(self) -> str:
+        """A table for people, a line for each script."""
+        whats = ("kill", *FAULTS)
+        lines = [f"| script | {' | '.join(whats)} |", "|---" * (len(whats) + 1) + "|"]
+        for script, of in self.of.items():
+            cells = (f"{self.tried[script][what]} of {of[what]}" for what in whats)
+            lines.append(f"| {script} | {' | '.join(cells)} |")
+        every = sum(of.total() for of in self.of.values())
+        lines.append(f"\n{self.number} of {every} points of {len(self.of)} scripts, {len(self.found)} violations")
+        return "\n".join([*lines, *self.found])
+
+
+def sweep(
+    scenario: Scenario, *, every: int = 1, scripts: tuple[int, ...] = SCRIPTS, until: float | None = None
+) -> Swept:
+    """Try the points, of each kind every so many; no further one is tried after ``until``."""
+    swept = Swept()
     for script in scripts:
-        for point in points(scenario, script, every=every):
-            tried += 1
+        every_point = list(points(scenario, script))
+        swept.of[script] = Counter(point.what for point in every_point)
+        swept.tried[script] = Counter()
+        for point in every_point:
+            if (point.number - 1 - script) % every or (until is not None and time.monotonic() >= until):
+                continue
+            swept.tried[script][point.what] += 1
             run = point.run(scenario)
-            found += [f"script {script}, {point.what} at {point.number}: {violation}" for violation in run.violations]
-    return tried, found
+            swept.found += [
+                f"script {script}, {point.what} at {point.number}: {violation}" for violation in run.violations
+            ]
+    return swept

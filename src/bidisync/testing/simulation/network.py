@@ -75,6 +75,8 @@ class Network:
     lease_s: float
     lag_s: float
     requests: int = 0
+    looks_empty: bool = False
+    edited_now: bool = False  # just before the write that is being carried out
     _copies: dict[str, tuple[float, Any]] = attrs.Factory(dict)
 
     async def carry(self, ask: Ask) -> Any:
@@ -141,7 +143,7 @@ class Network:
     def _carried_out(self, ask: Ask) -> Any:
         world = self.world
         if ask.writes:
-            world.people.in_the_window(self.remote, ask.id)
+            self.edited_now = world.people.in_the_window(self.remote, ask.id)
         elif not ask.listing and ask.id in self._copies:
             until, old = self._copies[ask.id]
             if world.loop.time() < until:

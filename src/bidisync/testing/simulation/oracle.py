@@ -10,14 +10,19 @@ from collections import Counter
 
 import attrs
 
+from bidisync.events import Examined, Failed, Wrote
 from bidisync.look import same
-from bidisync.model import ABSENT, ReviewKind, Row, Side, Verb
+from bidisync.model import ABSENT, LinkState, ReviewKind, Row, Side, Verb
 from bidisync.state import Link
+from bidisync.testing.simulation.drills import MOST_ALIKE
 from bidisync.testing.simulation.people import token_of
 from bidisync.testing.simulation.world import Applied, World
 
 _TOKEN = re.compile(r"\bt\d+\b")
 Key = tuple[str, str, str]
+STUCK = 4
+LEAST_GRACE_S = 5.0
+"""Two passes of two workers may be close to each other, but not closer than this."""
 
 
 @attrs.define
@@ -29,6 +34,7 @@ class Verdict:
     writes: int = 0  # ours, that carried data
     states: Counter[str] = attrs.Factory(Counter)
     settled: int = 0  # conflicts that a strategy settled
+    unlisted: int = 0  # records that neither a list nor a hint ever showed
     spurious: int = 0  # of these, where one edit knew the other
 
 
@@ -57,6 +63,9 @@ class Oracle:
         self._conflicts()
         self._no_values_told()
         self._nothing_deleted()
+        self._only_approved()
+        self._no_quarrel()
+        self._attempts_counted()
         if not world.faulty:
             self._no_more_writes_than_edits()
         return self.verdict
@@ -133,6 +142,9 @@ class Oracle:
             links = {link.id: link for ref, link in by_ref.items() if (ref.side, ref.id) in refs}
             if any(link.state.waits_for_a_person and not link.settled for link in links.values()):
                 continue
+            if not links and world.scenario.exercise.unlisted:
+                self.verdict.unlisted += 1
+                continue
             if len(links) != 1 or any(len(found) != 1 for found in ids):
                 waits = all(link.state.waits_for_a_person for link in links.values())
                 if not (links and waits):
@@ -142,6 +154,8 @@ class Oracle:
 
     def _equal(self, who: str, link: Link, left: str, right: str) -> None:
         world = self.world
+        if self._waits(link, ReviewKind.HELD):
+            return
         frozen = {review.group for review in link.reviews if review.freezes}
         named = {name for review in link.reviews for name in review.fields}
         lefts, rights = world.remote(Side.LEFT).records()[left], world.remote(Side.RIGHT).records()[right]
@@ -176,7 +190,11 @@ class Oracle:
             there = [link.on(side) in live[side] for side in Side]
             if link.tombstoned and any(there):
                 self.world.violated("C10", f"{link.id} ended although one of its records is there")
-            if not link.tombstoned and there.count(True) == 1 and not self._waits(link, ReviewKind.GONE):
+            if (
+                not link.tombstoned
+                and there.count(True) == 1
+                and not (self._waits(link, ReviewKind.GONE) or self._waits(link, ReviewKind.HELD))
+            ):
                 self.world.violated("C10", f"nobody was told that a record of {link.id} is gone")
 
     def _waits(self, link: Link, kind: ReviewKind) -> bool:
@@ -200,7 +218,8 @@ class Oracle:
         for applied in self.world.applied:
             if applied.verb is Verb.DELETE:
                 continue
-            if self.world.scenario.enforced and applied.side is Side.RIGHT and applied.before == applied.after:
+            idle = applied.before == applied.after and not applied.notes
+            if self.world.scenario.enforced and applied.side is Side.RIGHT and idle:
                 self.world.violated("C8", f"{applied.by} wrote right {applied.id} as it was")
             who = self.world.people.who(applied.after)
             for name, value in applied.after.items():
@@ -226,8 +245,13 @@ class Oracle:
                 other = (who, decision.field, token_of(decision.versions.right))
                 if (who, decision.field) not in lineage.reused and lineage.descends(one, other):
                     self.verdict.spurious += 1
-                    if not self.world.faulty and self.world.scenario.enforced:
+                    if not self._disturbed and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
+
+    @property
+    def _disturbed(self) -> bool:
+        """Whether anything went wrong: where a write's outcome was unknown for a while, such conflicts are counted."""
+        return self.world.faulty or any(fault[0] in "FPLS" for fault in self.world.faults)
 
     def _made_by_us(self, link: Link) -> bool:
         """Whether one of the two records was made from the other: then they never meet as strangers."""
@@ -245,10 +269,61 @@ class Oracle:
                 return
 
     def _nothing_deleted(self) -> None:
-        """C10: nothing is deleted without an approval, and nobody approves here."""
-        for applied in self.world.applied:
-            if applied.verb is Verb.DELETE:
-                self.world.violated("C10", f"{applied.side.value} {applied.id} was deleted")
+        """C10: nothing is deleted beyond what the scenario allows, nor while its counterpart is there."""
+        world, exercise = self.world, self.world.scenario.exercise
+        unasked: Counter[Side] = Counter()
+        by_ref = {(ref.side, ref.id): link for link in self._links for ref in link.refs}
+        for applied in world.applied:
+            if applied.verb is not Verb.DELETE:
+                continue
+            link = by_ref.get((applied.side, applied.id))
+            unasked[applied.side] += link is None or link.id not in world.office.deletable
+            if unasked[applied.side] > exercise.deletes:
+                world.violated("C10", f"{applied.side.value} {applied.id} was deleted, one too many")
+            lost = None if link is None else link.on(applied.side.other)
+            at = world.people.gone_at.get((applied.side.other, lost or ""))
+            if at is None or at > applied.at:
+                world.violated("C10", f"{applied.side.value} {applied.id} was deleted, its counterpart was not")
+            elif applied.at - at < min(exercise.grace_s, LEAST_GRACE_S):
+                world.violated("C10", f"{applied.side.value} {applied.id} was deleted without grace")
+
+    def _only_approved(self) -> None:
+        """C10: what has to be approved first is written just as it was approved."""
+        world = self.world
+        for applied in world.applied:
+            if applied.verb is not Verb.UPDATE:
+                continue
+            link = next((link for link in self._links if link.on(applied.side) == applied.id), None)
+            allowed = set() if link is None else world.office.approved.get(link.id, set())
+            for name in world.scenario.exercise.asks:
+                value = applied.after.get(name)
+                if value != applied.before.get(name) and (name, value) not in allowed:
+                    world.violated("C10", f"{name} of {applied.side.value} {applied.id} was written unasked")
+
+    def _no_quarrel(self) -> None:
+        """C5: a loop that others keep going is ended by us."""
+        if self.world.scenario.exercise.drills:
+            written: Counter[tuple[Side, str, str, object]] = Counter()
+            for a in self.world.applied:
+                changed = [name for name in a.after if a.after[name] != a.before.get(name) and a.verb is Verb.UPDATE]
+                written.update((a.side, a.id, name, a.after[name]) for name in changed if a.after[name])
+            for (side, id, name, _value), number in written.items():
+                if number > MOST_ALIKE:
+                    self.world.violated("C5", f"{name} of {side.value} {id} was given the same value {number} times")
+
+    def _attempts_counted(self) -> None:
+        """C11: failures in a row are counted, so that they end some day."""
+        last: dict[str, int] = {}
+        stuck: Counter[str] = Counter()  # a write that had landed after all counts as a success, which nobody sees
+        for event in self.world.events:
+            if isinstance(event, Wrote) or (isinstance(event, Examined) and event.state is not LinkState.RETRY):
+                last.pop(event.link_id, None)
+                stuck.pop(event.link_id, None)
+            elif isinstance(event, Failed) and event.reason not in ("stale", "again", "contended", "underway"):
+                stuck[event.link_id] += event.attempt <= last.get(event.link_id, 0)
+                if stuck[event.link_id] >= STUCK and not self.world.restored:
+                    self.world.violated("C11", f"failures of {event.link_id} are not counted: {event.reason}")
+                last[event.link_id] = event.attempt
 
     def _no_more_writes_than_edits(self) -> None:
         """C6, in a world without faults."""

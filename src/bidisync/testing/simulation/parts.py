@@ -109,7 +109,9 @@ class SimStore:
             self.world.fault("S3", f"save {link.id}")
             raise Unavailable("the disk is full", system="state")
         await self._trip(3.0 if fault == 3 else 0.0)
+        before = next(iter((await self.inner.load(link.refs[:1])).values()), None)
         stored = await self.inner.save(link, journal=journal, absorbs=absorbs)
+        self._no_ghost(before, stored)
         self.journaled += [(stored, line) for line in journal]
         process = PROCESS.get()
         if process is not None:
@@ -119,6 +121,16 @@ class SimStore:
             self.world.fault("S2", f"save {link.id}")
             raise Unavailable("the state did not answer", system="state")
         return stored
+
+    def _no_ghost(self, before: Link | None, now: Link) -> None:
+        """C4: a link that ended begins again only where somebody brought a record of it back."""
+        if before is None or before.tombstone is None or now.tombstoned or now.id != before.id:
+            return
+        world = self.world
+        if not any(
+            ref.side in before.tombstone.gone and ref.id in world.remote(ref.side).records() for ref in now.refs
+        ):
+            world.violated("C4", f"{now.id} ended, and began again without a cause")
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, and take the values out of its journal."""

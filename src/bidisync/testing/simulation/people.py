@@ -8,7 +8,7 @@ ancestor of a value that is still there, that the journal keeps, or that a perso
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -75,6 +75,8 @@ class People:
     """Ids of the records that people made, by side and person on record; also deleted ones."""
     gone: set[tuple[Side, str]] = attrs.Factory(set)
     """Whose record was deleted on which side."""
+    gone_at: dict[tuple[Side, str], float] = attrs.Factory(dict)
+    """When each record was deleted."""
     deleted: set[tuple[Side, str]] = attrs.Factory(set)
     """Likewise, and the sync knew the record, so it must not come back."""
     kept: set[tuple[str, str, str]] = attrs.Factory(set)
@@ -114,13 +116,15 @@ class People:
             at = 3.0 + slot * BUSY_S / SLOTS
             self.world.loop.later(at, act, self, list(Side)[side], place, field)
 
-    def in_the_window(self, remote: str, id: str) -> None:
-        """Somebody may edit a record just before a request of ours arrives there."""
+    def in_the_window(self, remote: str, id: str) -> bool:
+        """Somebody may edit a record just before a request of ours arrives there; whether they did."""
         side = Side(remote)
         drawn = self.world.draw("window", IN_WINDOW, FIELDS)
         if drawn and id in self.world.remote(side).records():
             self.world.fault("U1", f"{remote} {id}")
             self._edit(side, id, drawn - 1)
+            return True
+        return False
 
     def enters_first(self, side: Side, who: str) -> None:
         """Somebody enters the person whom a create of ours is about to make."""
@@ -129,6 +133,21 @@ class People:
         ):
             self.doubled.add(who)
             self._make(side, {**self.world.scenario.person(who)})
+
+    def remove(self, side: Side, id: str) -> None:
+        """Somebody deletes this record."""
+        self.world.fault("U3", f"{side.value} {id}")
+        self._delete(side, id)
+
+    def insist(self, side: Side, id: str, field: str, value: Value) -> None:
+        """Somebody, or something, wants this value here."""
+        self._write(side, id, field, value)
+
+    def pair(self, place: int) -> Mapping[Side, str] | None:
+        """Two records of the same person."""
+        id = self._pick(Side.LEFT, place)
+        there = None if id is None else self._counterpart(Side.LEFT, id)
+        return None if id is None or there is None else {Side.LEFT: id, Side.RIGHT: there}
 
     # What they do
 
@@ -341,12 +360,14 @@ class People:
     def _delete(self, side: Side, id: str) -> None:
         remote: Remote = self.world.remote(side)
         who, fields = self._named(side, id), remote.records()[id]
-        self.kept.update((who, name, token_of(value)) for name, value in fields.items())
+        shown = {**dict.fromkeys(self.world.scenario.edited), **fields}
+        self.kept.update((who, name, token_of(value)) for name, value in shown.items())
         remote.delete(id)
         self.gone.add((side, who))
-        if who in self.doubled:
-            self.excused[side.other, who] += 1
+        self.gone_at[side, id] = self.world.loop.time()
         link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
+        if who in self.doubled or link is None:  # what the sync never saw it may make again
+            self.excused[side.other, who] += 1
         if link is not None and (link.intent is not None or link.on(side.other) is not None):
             self.deleted.add((side, who))
         self.world.tell("people", f"{side.value} {id} ({who}) deleted")

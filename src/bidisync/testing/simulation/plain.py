@@ -8,20 +8,21 @@ from contextlib import asynccontextmanager
 import attrs
 
 from bidisync.engine import Engine
+from bidisync.guards import Bounds
 from bidisync.identity import Identity
 from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
 from bidisync.parts import Limits, Parts
-from bidisync.protocols import Replica
+from bidisync.protocols import Guard, Replica
 from bidisync.schema import Policy
 from bidisync.state import Link
 from bidisync.sweep import Sweep
 from bidisync.testing.replica import FULL, MemoryReplica
+from bidisync.testing.simulation.drills import Exercise
 from bidisync.testing.simulation.loop import Process
 from bidisync.testing.simulation.remotes import Distant, MemoryRemote
 from bidisync.testing.simulation.world import Remote, Seats, World
 
 NOTED = attrs.evolve(FULL, keeps_notes=True)
-_SAFE = (Conditional.ENFORCED, Conditional.CHECKED)
 
 
 def _as_it_is(replica: Distant) -> Replica:
@@ -45,6 +46,8 @@ class Pair:
     the policy; ``wrap`` puts your mapping (or any other replica) around each remote.
     ``capabilities`` are what each side guarantees: without enforced conditional writes an
     edit may be lost in the moment between read and write, which is counted and no violation.
+    ``partial`` are the sides whose lists leave out some records; without ``versions`` no side
+    tells any. ``exercise`` says what is rehearsed, ``bounds`` what the guards hold then.
     """
 
     policy: Policy
@@ -59,11 +62,15 @@ class Pair:
     timeout_s: float = 10.0
     lease_s: float = 30.0
     lag_s: float = 5.0
+    partial: frozenset[Side] = frozenset()
+    versions: bool = True
+    bounds: Bounds = Bounds()
+    exercise: Exercise = Exercise()
 
     @property
     def enforced(self) -> bool:
         """Whether both sides refuse outdated writes."""
-        return all(side.conditional_write in _SAFE for side in (self.left, self.right))
+        return all(side.conditional_write is Conditional.ENFORCED for side in (self.left, self.right))
 
     def nobody(self, side: Side) -> str:
         """An id that no record has."""
@@ -81,12 +88,15 @@ class Pair:
         """The remote of that side."""
         capabilities = self.left if side is Side.LEFT else self.right
         names = tuple(field.name for field in self.policy.fields)
-        return MemoryRemote(world, side, MemoryReplica(side.value[0], capabilities=capabilities, names=names))
+        replica = MemoryReplica(side.value[0], capabilities=capabilities, names=names)
+        return MemoryRemote(world, side, replica, side in self.partial, self.versions)
 
     @asynccontextmanager
     async def open(self, world: World, process: Process, seats: Seats) -> AsyncIterator[Sweep]:
         """An engine of its own over the shared state."""
         left, right = (self._replica(world, side) for side in Side)
+        exercise = self.exercise
+        guard: Guard = world.office.guard(exercise.asks) if exercise.drills else hold_deletes
         parts = Parts(
             left=left,
             right=right,
@@ -94,10 +104,16 @@ class Pair:
             store=seats.store,
             locks=seats.locks,
             identity=self.identity,
-            guard=hold_deletes,
+            guard=guard,
+            bounds=self.bounds,
             clock=seats.clock,
             chance=seats.chance,
-            limits=Limits(request_timeout_s=self.timeout_s, search_lag_s=self.lag_s, concurrency=3),
+            limits=Limits(
+                request_timeout_s=self.timeout_s,
+                search_lag_s=self.lag_s,
+                concurrency=3,
+                grace_s=exercise.grace_s,
+            ),
             observers=(seats.observer,),
         )
         yield Sweep(await Engine.open(parts), patience_s=self.timeout_s + self.lease_s + self.lag_s + 5.0)

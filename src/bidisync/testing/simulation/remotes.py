@@ -8,12 +8,15 @@ from typing import Any
 import attrs
 
 from bidisync.errors import RateLimited, Stale, Unauthorized, Unavailable, Unconfirmed
-from bidisync.model import Capabilities, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
+from bidisync.model import Capabilities, Conditional, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
 from bidisync.state import Intent
 from bidisync.testing.replica import MemoryReplica
 from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
+
+BETWEEN = 0.1
+"""Of the edits that fall just before a write, so many fall between its check and itself."""
 
 
 @attrs.define(eq=False)
@@ -23,6 +26,8 @@ class MemoryRemote:
     world: World
     side: Side
     replica: MemoryReplica
+    partial: bool = False  # lists leave out a third
+    versions: bool = True
     network: Network = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -77,16 +82,18 @@ class Distant:
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
         """Those of the records that there are."""
         ask = Ask("get many", lambda: at_once(self.remote.replica.get_many(ids)), listing=True)
-        return await self._read(ask)  # type: ignore[no-any-return]
+        found = await self._read(ask)
+        return {} if self.remote.network.looks_empty else {id: self._shown(row) for id, row in found.items()}
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """All records, in one page."""
 
         async def all_of_them() -> list[Snapshot]:
-            return [row async for page in self.remote.replica.list(since) for row in page.snapshots]
+            rows = [row async for page in self.remote.replica.list(since) for row in page.snapshots]
+            return [self._shown(row) for row in rows if not (self.remote.partial and int(row.id[1:]) % 3 == 0)]
 
         rows = await self._read(Ask("list", lambda: at_once(all_of_them()), listing=True, twists=(_TWICE,)))
-        yield Page(tuple(rows))
+        yield Page(() if self.remote.network.looks_empty else tuple(rows))
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
@@ -96,7 +103,7 @@ class Distant:
         def make() -> Created:
             made = at_once(self.remote.replica.create(fields, notes=notes, despite_duplicates=despite_duplicates))
             self._took(made.id, Verb.CREATE, {})
-            return made
+            return made if made.snapshot is None else attrs.evolve(made, snapshot=self._shown(made.snapshot))
 
         return await self._write(Ask("create", make, writes=True))  # type: ignore[no-any-return]
 
@@ -109,11 +116,13 @@ class Distant:
             stored = self.remote.replica.records.get(seen.id)
             if stored is None:
                 raise Stale("the record is gone")
+            self._checks(seen)
             before = dict(stored.fields)
             now = at_once(self.remote.replica.update(seen, changes, notes=notes))
-            unseen = [name for name in changes if before.get(name) != seen.fields.get(name)]
-            self._took(seen.id, Verb.UPDATE, before, unseen)
-            return now
+            names = changes if self.capabilities.partial_write else before
+            unseen = [name for name in names if before.get(name) != seen.fields.get(name)]
+            self._took(seen.id, Verb.UPDATE, before, unseen, notes is not None)
+            return None if now is None else self._shown(now)
 
         ask = Ask("update", change, writes=True, id=seen.id, before=lambda: self._now(seen.id))
         return await self._write(ask)  # type: ignore[no-any-return]
@@ -149,12 +158,27 @@ class Distant:
         return await self._read(ask)  # type: ignore[no-any-return]
 
     def _now(self, id: str) -> Snapshot:
-        return at_once(self.remote.replica.get(id))
+        if self.remote.network.looks_empty:
+            return Snapshot(id, {}, gone=True, seen_at=self.remote.replica.now())
+        return self._shown(at_once(self.remote.replica.get(id)))
 
-    def _took(self, id: str, verb: Verb, before: Fields, unseen: Sequence[str] = ()) -> None:
+    def _shown(self, snapshot: Snapshot) -> Snapshot:
+        return snapshot if self.remote.versions else attrs.evolve(snapshot, version=None)
+
+    def _checks(self, seen: Snapshot) -> None:
+        """A check that is not one step with the write: who edits just between them is not seen."""
+        remote = self.remote
+        if self.capabilities.conditional_write is not Conditional.CHECKED:
+            return
+        between = remote.network.edited_now and remote.world.draw("between", BETWEEN, 1)
+        if str(remote.replica.records[seen.id].version) != seen.version and not between:
+            raise Stale("the record moved")
+
+    def _took(self, id: str, verb: Verb, before: Fields, unseen: Sequence[str] = (), notes: bool = False) -> None:
         world = self.remote.world
         after = dict(self.remote.records()[id])
-        applied = Applied(self.remote.side, id, verb, before, after, world.loop.time(), world.by, tuple(unseen))
+        now = world.loop.time()
+        applied = Applied(self.remote.side, id, verb, before, after, now, world.by, tuple(unseen), notes)
         world.people.names.setdefault((self.remote.side, id), world.people.who(after))
         world.took(applied)
 

@@ -112,6 +112,8 @@ async def _days(world: World, orders: Orders) -> Verdict:
     loop.doom.end, loop.doom.pause, loop.doom.kill_at = workers.ends, workers.pauses, orders.kill_at
     world.people.settle_in()
     world.people.plan()
+    for drill in world.scenario.exercise.drills:
+        drill(world)
     _plan_misfortune(world, workers)
     for place in range(workers.number):
         workers.start(place)

@@ -16,6 +16,7 @@ from bidisync.model import Fields, Side, Value, Verb
 from bidisync.schema import Policy
 from bidisync.sweep import Sweep
 from bidisync.testing.simulation.choices import Choices
+from bidisync.testing.simulation.drills import Exercise, Office
 from bidisync.testing.simulation.hints import Hints
 from bidisync.testing.simulation.loop import PROCESS, Process, SimLoop
 from bidisync.testing.simulation.network import Ask, Network
@@ -37,6 +38,7 @@ class Applied:
     at: float
     by: str
     in_window: tuple[str, ...] = ()  # fields that somebody edited after our read, written over unseen
+    notes: bool = False  # it carried notes, which no field shows
 
 
 class Remote(Protocol):
@@ -70,7 +72,7 @@ class Scenario(Protocol):
     ``person`` gives the fields that name somebody, which nobody edits, ``who`` is the one of
     them that identifies a record; ``edited`` are the fields that people edit. ``hinting`` are
     the sides that send hints. ``enforced`` says that both sides refuse outdated writes, so
-    that no edit at all may be lost.
+    that no edit at all may be lost. ``exercise`` is what befalls it beyond the everyday.
     """
 
     @property
@@ -87,6 +89,9 @@ class Scenario(Protocol):
 
     @property
     def enforced(self) -> bool: ...
+
+    @property
+    def exercise(self) -> Exercise: ...
 
     @property
     def timeout_s(self) -> float: ...
@@ -139,6 +144,9 @@ class World:
     events: list[Event] = attrs.Factory(list)
     leases: dict[str, LocalLease] = attrs.Factory(dict)
     poison: list[str] = attrs.Factory(list)
+    office: Office = attrs.Factory(Office)
+    watchers: list[Callable[[Applied], None]] = attrs.Factory(list)
+    """Told of each write of ours as it takes effect."""
     people: People = attrs.field(init=False)
     hints: Hints = attrs.field(init=False)
     store: SimStore = attrs.field(init=False)
@@ -216,6 +224,13 @@ class World:
             "write", f"{applied.by}: {applied.verb.value} {applied.side.value} {applied.id} {tokens or '(notes)'}"
         )
         self.hints.moved(applied.side, applied.id)
+        for watcher in self.watchers:
+            watcher(applied)
+
+    @property
+    def seats_of_people(self) -> SimClock:
+        """The clock of those who work here."""
+        return SimClock(self)
 
     @property
     def by(self) -> str:
