@@ -23,6 +23,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved, proven, refused, same_value
 from bidisync.protocols import Lease
+from bidisync.schema import OnDelete
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone
 
 
@@ -93,7 +94,8 @@ async def _carry_out(
                 done = done.with_shown(write.side, notes)
         if plan.ends:
             await parts.store.forget(link.refs)
-            return attrs.evolve(done, tombstone=_tombstone(parts, looks), base={}, reviews=())
+            archives = parts.policy.on_delete is OnDelete.ARCHIVE  # then it is still there
+            return attrs.evolve(done, tombstone=_tombstone(parts, looks if archives else seen), base={}, reviews=())
         done = attrs.evolve(done, recent=remembered(done, plan, parts.clock.now()))
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
         return await show(parts, done, seen, lease, claimed=True)

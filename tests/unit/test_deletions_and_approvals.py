@@ -59,3 +59,40 @@ async def test_links_that_are_over_are_not_counted_among_those_that_a_percentage
     pair.clock.advance(90_000)
     await engine.sync(Ref(Side.RIGHT, "r20"))
     assert [plan.reason for plan in await held(pair)] == ["mass_delete"], "one of nine is more than a tenth"
+
+
+async def test_records_that_come_back_as_they_were_are_kept_in_step_again():
+    pair = await office(3)
+    left, right = pair.left.records.pop("l1"), pair.right.records.pop("r1")
+    await pair.sweep(everything=True)
+    assert (await pair.store.count())["tombstoned"] == 1
+    pair.left.records["l1"], pair.right.records["r1"] = left, right
+    await pair.sweep(everything=True)
+    assert (await pair.store.count()) == {"in_sync": 3}
+
+
+async def test_a_record_that_somebody_brings_back_after_the_sync_deleted_it_is_for_a_person():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+    before = pair.left.records["l1"]
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert "l1" not in pair.left.records
+    pair.left.records["l1"] = before
+    for _ in range(3):
+        await pair.sweep(everything=True)
+        pair.clock.advance(90_000)
+    assert "l1" in pair.left.records, "it is not deleted a second time"
+    assert len(pair.right.records) == 2, "nor made again"
+    assert (await pair.store.count()) == {"in_sync": 2, "gone": 1}
+
+
+async def test_a_record_whose_deletion_waits_for_approval_shows_that_its_counterpart_is_gone():
+    pair = await filled(deleting(), 40)
+    for n in range(10, 16):
+        pair.right.remove(f"r{n}")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert pair.tally.states()[LinkState.HELD] == 6
+    notes = pair.left.records["l10"].notes
+    assert (notes.state, notes.reason) == (LinkState.GONE, "mass_delete")
