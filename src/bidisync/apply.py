@@ -49,7 +49,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
         wait_for(parts, before)
-        link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects)
+        link = await _carry_out(parts, link, before, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
     link = await show(parts, link, looks, lease, before=before)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
@@ -62,20 +62,21 @@ class Again(Stale):
 
 
 async def _carry_out(
-    parts: Parts, link: Link, failed: Attempts, plan: Plan, looks: Looks, lease: Lease, effects: Effects
+    parts: Parts, link: Link, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects
 ) -> Link:
-    """Intent, writes, proof. ``failed`` are the attempts so far, which count until this one succeeds."""
+    """Intent, writes, proof. Attempts so far, and an approval, are those of ``before`` until this one succeeds."""
     done = link
     link = await parts.store.save(
         attrs.evolve(
             link,
             intent=_intent_of(parts, plan),
             fence=link.fence + 1,
-            attempts=failed,
+            attempts=before.attempts,
+            approved=before.approved,
             settled=False,
             shown={},
         ),
-        journal=of_plan(parts, link, plan),
+        journal=of_plan(parts, before, plan),
     )
     done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
     seen = dict(looks)
@@ -104,7 +105,9 @@ async def _carry_out(
         await parts.store.save(attrs.evolve(link, intent=through))
         raise
     except SyncError:
-        await parts.store.save(attrs.evolve(done, settled=False, attempts=failed))
+        await parts.store.save(
+            attrs.evolve(done, settled=False, attempts=before.attempts, approved=before.approved)
+        )
         raise
 
 

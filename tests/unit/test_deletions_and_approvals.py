@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
 from pairs import Pair
 from test_guarded_passes import deleting, held, office, one_approval
 
 from bidisync import LinkState, OnDelete, Ref, Side
+from bidisync.approval import approve
 from bidisync.errors import Unavailable
 from bidisync.guards import Bounds
+from bidisync.model import Review, ReviewKind
+from bidisync.state import Link
+from bidisync.stores.memory import MemoryStore
 from bidisync.testing import Call
+from bidisync.testing.clock import ManualClock
 
 
 async def filled(pair: Pair, number: int) -> Pair:
@@ -96,3 +104,75 @@ async def test_a_record_whose_deletion_waits_for_approval_shows_that_its_counter
     assert pair.tally.states()[LinkState.HELD] == 6
     notes = pair.left.records["l10"].notes
     assert (notes.state, notes.reason) == (LinkState.GONE, "mass_delete")
+
+
+async def test_an_approval_outlives_a_write_that_failed():
+    pair = await filled(deleting(), 40)
+    for n in range(10, 16):
+        pair.right.remove(f"r{n}")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert await one_approval(pair) == "mass_delete"
+
+    def broken(call: Call) -> None:
+        if call.verb == "delete":
+            raise Unavailable("this record only")
+
+    pair.left.before = broken
+    await pair.sweep(rounds=1)
+    pair.left.before = lambda call: None
+    pair.clock.advance(7200)
+    await pair.sweep()
+    assert len(pair.left.records) == 34
+
+
+async def test_the_approval_of_a_create_outlives_one_that_failed():
+    pair = await office(70)
+    for n in range(60):
+        pair.right.add(name=f"Import {n}", born=f"i{n}")
+    await pair.sweep()
+    assert await one_approval(pair) == "mass_create"
+
+    def broken(call: Call) -> None:
+        if call.verb == "create":
+            raise Unavailable("this record only")
+
+    pair.left.before = broken
+    await pair.sweep(rounds=1)
+    pair.left.before = lambda call: None
+    pair.clock.advance(7200)
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 130
+    assert not any(link.approved for link in (await pair.store.load([Ref(Side.RIGHT, "r71")])).values())
+
+
+async def test_after_an_approved_mass_the_daily_work_goes_on():
+    pair = await office(60)
+    for n in range(1, 26):
+        pair.right.edit(f"r{n}", x=f"new {n}")
+    await pair.sweep()
+    assert await one_approval(pair) == "mass_overwrite"
+    await pair.sweep()
+    pair.right.edit("r50", x="daily work")
+    await pair.sweep()
+    assert pair.left.records["l50"].fields["x"] == "daily work"
+
+
+class MovesAtOnce(MemoryStore):
+    """A store in which another plan comes to wait just before the first approval is stored."""
+
+    async def save(self, link: Link, **more: Any) -> Link:
+        if link.approved:
+            (now,) = (await self.load([link.origin])).values()
+            if now.reviews[0].plan != "another":
+                await super().save(attrs.evolve(now, reviews=(attrs.evolve(now.reviews[0], plan="another"),)))
+        return await super().save(link, **more)
+
+
+async def test_an_approval_is_of_the_plan_that_was_shown_even_where_it_moves_at_that_moment():
+    store = MovesAtOnce()
+    shown = Review(ReviewKind.HELD, "mass_overwrite", plan="shown")
+    await store.save(attrs.evolve(Link.begin(Ref(Side.LEFT, "l1")), reviews=(shown,), settled=True))
+    assert await approve(store, ManualClock(), "shown") is not None
+    (link,) = await store.waiting()
+    assert (link.approved, link.reviews[0].plan) == ("shown", "another")
