@@ -24,6 +24,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved, proven, refused, same_value
 from bidisync.protocols import Lease
+from bidisync.schema import OnDelete
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone
 
 
@@ -49,8 +50,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
         wait_for(parts, before)
-        approved = bool(before.approved)
-        link = await _carry_out(parts, link, before.attempts, plan, looks, lease, effects, approved=approved)
+        link = await _carry_out(parts, link, before, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
     link = await show(parts, link, looks, lease, before=before)
     return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
@@ -63,33 +63,26 @@ class Again(Stale):
 
 
 async def _carry_out(
-    parts: Parts,
-    link: Link,
-    failed: Attempts,
-    plan: Plan,
-    looks: Looks,
-    lease: Lease,
-    effects: Effects,
-    *,
-    approved: bool,
+    parts: Parts, link: Link, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects
 ) -> Link:
-    """Intent, writes, proof. ``failed`` are the attempts so far, which count until this one succeeds."""
+    """Intent, writes, proof. Attempts so far, and an approval, are those of ``before`` until this one succeeds."""
     done = link
     link = await parts.store.save(
         attrs.evolve(
             link,
             intent=_intent_of(parts, plan),
             fence=link.fence + 1,
-            attempts=failed,
+            attempts=before.attempts,
+            approved=before.approved,
             settled=False,
             shown={},
         ),
-        journal=of_plan(parts, link, plan),
+        journal=of_plan(parts, before, plan),
     )
     done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
     seen = dict(looks)
     try:
-        if not approved:
+        if not before.approved:
             await _one_too_many(parts, plan)
         for write in plan.writes:
             notes = _joined_notes(parts, done, write)
@@ -105,7 +98,8 @@ async def _carry_out(
                 done = done.with_shown(write.side, notes)
         if plan.ends:
             await parts.store.forget(link.refs)
-            return attrs.evolve(done, tombstone=_tombstone(parts, looks), base={}, reviews=())
+            archives = parts.policy.on_delete is OnDelete.ARCHIVE  # then it is still there
+            return attrs.evolve(done, tombstone=_tombstone(parts, looks if archives else seen), base={}, reviews=())
         done = attrs.evolve(done, recent=remembered(done, plan, parts.clock.now()))
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
         return await show(parts, done, seen, lease, claimed=True)
@@ -114,7 +108,7 @@ async def _carry_out(
         await parts.store.save(attrs.evolve(link, intent=through))
         raise
     except SyncError:
-        await parts.store.save(attrs.evolve(done, settled=False, attempts=failed))
+        await parts.store.save(attrs.evolve(done, settled=False, attempts=before.attempts, approved=before.approved))
         raise
 
 

@@ -20,17 +20,18 @@ async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | No
 
     Whatever moved meanwhile has another digest and stays held.
     """
-    found = next((held for held in held_plans(await store.waiting()) if held.digest == digest), None)
+    waiting = await store.waiting()
+    found = next((held for held in held_plans(waiting) if held.digest == digest), None)
     if found is None:
         return None
+    named = set(found.links)
+    members = [link for link in waiting if link.id in named]
+    shown = {link.id: review.plan for link in members if (review := held_review(link)) is not None}
 
     def approved(link: Link) -> Link:
-        review = held_review(link)
-        return link if review is None else attrs.evolve(link, approved=review.plan, settled=False)
+        return attrs.evolve(link, approved=shown[link.id], settled=False)
 
-    members = set(found.links)
-    waiting = [link for link in await store.waiting() if link.id in members]
-    await _change(store, clock, waiting, "approve", approved)
+    await _change(store, clock, members, "approve", approved)
     return found
 
 

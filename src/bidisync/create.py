@@ -93,7 +93,6 @@ class Creation:
                 attempts=Attempts(),
                 reviews=(),
                 settled=False,
-                approved="",
             ),
             journal=[of_create(self.parts, link, plan, side.other)],
         )
@@ -144,6 +143,7 @@ class Creation:
             intent=None,
             base=self._base_of(intent.payload, other),
             settled=False,
+            approved="",
             watch=watching(intent, self.parts.clock.now()) if intent.unconfirmed else None,
         )
         if notes is not None:
@@ -224,6 +224,7 @@ class Creation:
                 intent=None,
                 base=self._base_of(intent.payload, intent.side),
                 settled=False,
+                approved="",
                 attempts=Attempts(),
                 watch=watching(intent, self.parts.clock.now()),
             )

@@ -41,12 +41,12 @@ from bidisync.meet import Meeting
 from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
 from bidisync.outcome import Effects, Outcome
-from bidisync.parts import Parts
+from bidisync.parts import Parts, living
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
 from bidisync.retry import counts
-from bidisync.scope import begin_anew
+from bidisync.scope import begin_anew, in_baseline
 from bidisync.spawn import side_by_side
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import look_for_twin
@@ -395,14 +395,16 @@ class Engine:
         return await self._shown(ref, link, effects)
 
     async def _too_many_deletes(self, link: Link, plan: Plan) -> Review | None:
-        """Deletions count whoever asked for them: the review under which one too many waits."""
+        """Deletions count whoever asked for them: the review under which one too many, or too early, waits."""
         acts = [act for act in acts_of(plan) if act.startswith(Act.DELETE.value)]
         if not acts:
             return None
         parts = self.parts
-        links = sum((await parts.store.count()).values())
-        lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-        over = too_much(parts.bounds, [acts], lately, links)
+        if await in_baseline(parts):
+            over = dict.fromkeys(acts, "scope_changed")
+        else:
+            lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+            over = too_much(parts.bounds, [acts], lately, await living(parts))
         run = attrs.evolve(parts.run, held={**over, **parts.run.held})
         return held(attrs.evolve(parts, run=run), link, plan, self.index.secret)
 

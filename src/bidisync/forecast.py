@@ -14,11 +14,10 @@ import attrs
 
 from bidisync.guards import DAY_S, LEAST_SAMPLE, Act, Run, acts_of, shrunk, too_much
 from bidisync.index import Index
-from bidisync.model import LinkState, Ref, Side, Snapshot
-from bidisync.parts import Parts
+from bidisync.model import Ref, Side, Snapshot
+from bidisync.parts import Parts, living
 from bidisync.reconcile import reconcile
 from bidisync.schema import OnDelete
-from bidisync.scope import in_baseline
 from bidisync.state import Link
 
 
@@ -68,10 +67,8 @@ class Forecast:
     async def judge(self, run: Run, listed: Mapping[Side, int], *, full: bool) -> Run:
         """The same run, knowing what is held in it. ``listed`` is how long each complete list was."""
         parts = self.parts
-        count = await parts.store.count()
-        links = sum(count.values()) - count.get(LinkState.TOMBSTONED.value, 0)
         lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-        held = too_much(parts.bounds, self._acts.values(), lately, links)
+        held = too_much(parts.bounds, self._acts.values(), lately, await living(parts))
         if run.first_contact:
             held = {act: reason for act, reason in held.items() if not act.startswith(Act.CREATE.value)}
         for side in Side:
@@ -80,8 +77,6 @@ class Forecast:
                     held[act.on(side.other)] = "everything_changed"
             if await self._shrank(side, listed):
                 held[Act.DELETE.on(side.other)] = "list_shrank"
-            if await in_baseline(parts):
-                held[Act.DELETE.on(side)] = "scope_changed"
         return attrs.evolve(run, held=held)
 
     async def _shrank(self, side: Side, listed: Mapping[Side, int]) -> bool:

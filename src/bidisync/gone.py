@@ -97,8 +97,9 @@ def _missing(parts: Parts, link: Link, side: Side) -> Missing:
     before, run = link.missing, parts.run.id
     if before is None or before.side is not side:
         return Missing(side, parts.clock.now(), run)
-    named = parts.run.occasion is Occasion.NAMED  # a burst of hints proves no more than one
-    return before if named or before.run == run else attrs.evolve(before, run=run, passes=before.passes + 1)
+    if before.run == run or parts.run.occasion is Occasion.NAMED:
+        return before  # hints come in dozens, and prove no more than one
+    return attrs.evolve(before, run=run, passes=before.passes + 1)
 
 
 def _ripe(parts: Parts, link: Link) -> bool:

@@ -89,10 +89,16 @@ class Run:
     only: Mapping[str, str] | None = None
     key: bytes = attrs.field(default=b"", repr=False)
 
-    def counts(self, act: str) -> bool:
-        """Whether an act of this run is remembered for the bounds of the next day."""
+    def counts(self, act: str, *, approved: bool = False) -> bool:
+        """Whether an act of this run is remembered for the bounds of the next day.
+
+        Deletions are, whoever asked for them; what a person approved is no reason to hold the
+        ordinary work that follows.
+        """
         if act.startswith(Act.DELETE.value):
             return True
+        if approved:
+            return False
         if act.startswith(Act.CREATE.value) and self.first_contact:
             return False
         return self.occasion is not Occasion.NAMED

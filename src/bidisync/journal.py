@@ -21,7 +21,8 @@ def journaled(
 ) -> Journaled:
     """An entry of now. Decisions that change nothing and ask nobody leave no trace."""
     kept = tuple(d for d in decisions if d.writes or d.agreed or (d.reason and d.row is not Row.NOT_DELIVERED))
-    counted = tuple(act for act in acts if parts.run.counts(act))
+    asked = bool(link.approved)
+    counted = tuple(act for act in acts if parts.run.counts(act, approved=asked))
     return Journaled(link.id, parts.clock.now(), what, kept, reason=reason, run=parts.run.id, acts=counted)
 
 

@@ -6,7 +6,8 @@ import attrs
 
 from bidisync.errors import Stale, SyncError, Unconfirmed
 from bidisync.fence import intent_for, may_write, wait_for_writer
-from bidisync.model import Notes, Side, Verb
+from bidisync.guards import held_review
+from bidisync.model import LinkState, Notes, Side, Verb
 from bidisync.outcome import reason_of
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved
@@ -23,7 +24,7 @@ def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) 
     return Notes(
         counterpart=link.on(other),
         counterpart_version=None if shadow is None else shadow.version,
-        state=link.state,
+        state=LinkState.GONE if held_review(link) and link.missing is not None else link.state,
         reason=reason_of(link),
         attempts=link.attempts.count,
         synced_at=synced_at,

@@ -13,7 +13,7 @@ from bidisync.events import Event
 from bidisync.guards import Bounds, Run
 from bidisync.identity import Identity
 from bidisync.mapping import Mapped
-from bidisync.model import Plan, Side
+from bidisync.model import LinkState, Plan, Side
 from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica, StateStore
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
@@ -108,3 +108,9 @@ class Parts:
     def replicas(self) -> Mapping[Side, Replica]:
         """Both, by side."""
         return {Side.LEFT: self.left, Side.RIGHT: self.right}
+
+
+async def living(parts: Parts) -> int:
+    """How many links there are, without those that are over: what percentages are of."""
+    count = await parts.store.count()
+    return sum(count.values()) - count.get(LinkState.TOMBSTONED.value, 0)

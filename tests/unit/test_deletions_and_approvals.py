@@ -1,0 +1,178 @@
+"""What deletes, what does not yet, and what an approval is good for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from pairs import Pair
+from test_guarded_passes import deleting, held, office, one_approval
+
+from bidisync import LinkState, OnDelete, Ref, Side
+from bidisync.approval import approve
+from bidisync.errors import Unavailable
+from bidisync.guards import Bounds
+from bidisync.model import Review, ReviewKind
+from bidisync.state import Link
+from bidisync.stores.memory import MemoryStore
+from bidisync.testing import Call
+from bidisync.testing.clock import ManualClock
+
+
+async def filled(pair: Pair, number: int) -> Pair:
+    """The pair with so many records on both sides, in step."""
+    for n in range(number):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x=None, y=None)
+    await pair.sweep(everything=True)
+    return pair
+
+
+async def test_hints_prove_no_deletion_however_many_there_are():
+    pair = await filled(deleting(), 3)
+    engine = await pair.engine()
+    pair.right.remove("r1")
+    for _ in range(5):
+        await engine.sync(Ref(Side.RIGHT, "r1"))
+    assert "l1" in pair.left.records
+    pair.clock.advance(90_000)
+    await engine.sync(Ref(Side.RIGHT, "r1"))
+    assert "l1" not in pair.left.records, "a day does"
+
+
+async def test_after_another_mapping_not_even_a_hint_deletes_before_both_lists_were_read():
+    pair = deleting()
+    pair.more["scope"] = {"": "the firm", "x": "x"}
+    await filled(pair, 3)
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    pair.more["scope"] = {"": "the firm", "x": "z"}
+    pair.clock.advance(90_000)
+    outcome = await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    assert "l1" in pair.left.records
+    assert (outcome.state, outcome.reason) == (LinkState.HELD, "scope_changed")
+
+
+async def test_links_that_are_over_are_not_counted_among_those_that_a_percentage_is_of():
+    pair = deleting()
+    pair.more["bounds"] = Bounds(max_deletes=0, max_delete_percent=10.0)
+    await filled(pair, 20)
+    for n in range(1, 12):  # both sides: these links just end
+        pair.left.remove(f"l{n}"), pair.right.remove(f"r{n}")
+    await pair.sweep(everything=True)
+    assert (await pair.store.count())["tombstoned"] == 11
+    pair.clock.advance(90_000)
+    engine = await pair.engine()
+    pair.right.remove("r20")
+    await engine.sync(Ref(Side.RIGHT, "r20"))
+    pair.clock.advance(90_000)
+    await engine.sync(Ref(Side.RIGHT, "r20"))
+    assert [plan.reason for plan in await held(pair)] == ["mass_delete"], "one of nine is more than a tenth"
+
+
+async def test_records_that_come_back_as_they_were_are_kept_in_step_again():
+    pair = await office(3)
+    left, right = pair.left.records.pop("l1"), pair.right.records.pop("r1")
+    await pair.sweep(everything=True)
+    assert (await pair.store.count())["tombstoned"] == 1
+    pair.left.records["l1"], pair.right.records["r1"] = left, right
+    await pair.sweep(everything=True)
+    assert (await pair.store.count()) == {"in_sync": 3}
+
+
+async def test_a_record_that_somebody_brings_back_after_the_sync_deleted_it_is_for_a_person():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+    before = pair.left.records["l1"]
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert "l1" not in pair.left.records
+    pair.left.records["l1"] = before
+    for _ in range(3):
+        await pair.sweep(everything=True)
+        pair.clock.advance(90_000)
+    assert "l1" in pair.left.records, "it is not deleted a second time"
+    assert len(pair.right.records) == 2, "nor made again"
+    assert (await pair.store.count()) == {"in_sync": 2, "gone": 1}
+
+
+async def test_a_record_whose_deletion_waits_for_approval_shows_that_its_counterpart_is_gone():
+    pair = await filled(deleting(), 40)
+    for n in range(10, 16):
+        pair.right.remove(f"r{n}")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert pair.tally.states()[LinkState.HELD] == 6
+    notes = pair.left.records["l10"].notes
+    assert (notes.state, notes.reason) == (LinkState.GONE, "mass_delete")
+
+
+async def test_an_approval_outlives_a_write_that_failed():
+    pair = await filled(deleting(), 40)
+    for n in range(10, 16):
+        pair.right.remove(f"r{n}")
+    await pair.sweep(everything=True)
+    await pair.sweep(everything=True)
+    assert await one_approval(pair) == "mass_delete"
+
+    def broken(call: Call) -> None:
+        if call.verb == "delete":
+            raise Unavailable("this record only")
+
+    pair.left.before = broken
+    await pair.sweep(rounds=1)
+    pair.left.before = lambda call: None
+    pair.clock.advance(7200)
+    await pair.sweep()
+    assert len(pair.left.records) == 34
+
+
+async def test_the_approval_of_a_create_outlives_one_that_failed():
+    pair = await office(70)
+    for n in range(60):
+        pair.right.add(name=f"Import {n}", born=f"i{n}")
+    await pair.sweep()
+    assert await one_approval(pair) == "mass_create"
+
+    def broken(call: Call) -> None:
+        if call.verb == "create":
+            raise Unavailable("this record only")
+
+    pair.left.before = broken
+    await pair.sweep(rounds=1)
+    pair.left.before = lambda call: None
+    pair.clock.advance(7200)
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 130
+    assert not any(link.approved for link in (await pair.store.load([Ref(Side.RIGHT, "r71")])).values())
+
+
+async def test_after_an_approved_mass_the_daily_work_goes_on():
+    pair = await office(60)
+    for n in range(1, 26):
+        pair.right.edit(f"r{n}", x=f"new {n}")
+    await pair.sweep()
+    assert await one_approval(pair) == "mass_overwrite"
+    await pair.sweep()
+    pair.right.edit("r50", x="daily work")
+    await pair.sweep()
+    assert pair.left.records["l50"].fields["x"] == "daily work"
+
+
+class MovesAtOnce(MemoryStore):
+    """A store in which another plan comes to wait just before the first approval is stored."""
+
+    async def save(self, link: Link, **more: Any) -> Link:
+        if link.approved:
+            (now,) = (await self.load([link.origin])).values()
+            if now.reviews[0].plan != "another":
+                await super().save(attrs.evolve(now, reviews=(attrs.evolve(now.reviews[0], plan="another"),)))
+        return await super().save(link, **more)
+
+
+async def test_an_approval_is_of_the_plan_that_was_shown_even_where_it_moves_at_that_moment():
+    store = MovesAtOnce()
+    shown = Review(ReviewKind.HELD, "mass_overwrite", plan="shown")
+    await store.save(attrs.evolve(Link.begin(Ref(Side.LEFT, "l1")), reviews=(shown,), settled=True))
+    assert await approve(store, ManualClock(), "shown") is not None
+    (link,) = await store.waiting()
+    assert (link.approved, link.reviews[0].plan) == ("shown", "another")
