@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import attrs
 
+from bidisync.clock import utc_text
 from bidisync_espo_advo.webhook import signature
 from command import configure, start
 from office import FAST, Office
@@ -109,6 +110,14 @@ async def status(served: Served) -> dict[str, Any]:
     async with aiohttp.ClientSession(headers=BEARER) as session, session.get(served.url + "/api/status") as response:
         assert response.status == 200
         return dict(await response.json())
+
+
+async def begun(served: Served, within_s: float = 30.0) -> None:
+    """Return once the passes of the start have ended: guards hold what everybody edits during one."""
+    began = time.monotonic()
+    while min((await status(served))["next"].values()) <= utc_text(time.time()):
+        assert time.monotonic() - began < within_s, "the passes of the start do not end"
+        await asyncio.sleep(0.1)
 
 
 async def drained(served: Served, within_s: float = 30.0) -> None:

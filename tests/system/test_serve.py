@@ -9,7 +9,7 @@ import aiohttp
 
 from command import run
 from office import opened
-from served import BEARER, drained, free_port, hooked, running, signed, status, until, write_config
+from served import BEARER, begun, drained, free_port, hooked, running, signed, status, until, write_config
 
 QUIET = {"poll_interval_s": 3600.0}
 
@@ -21,6 +21,7 @@ async def test_a_webhook_brings_an_edit_over_and_its_own_echo_costs_one_read(tmp
         write_config(tmp_path, office, sync=QUIET, espocrm={"webhooks": keys})
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
             await until(lambda: len(office.erp.store.records) == 5, what="the first contact")
+            await begun(served)
             await until(lambda: all(r["syncStatus"] == "clean" for r in office.crm.store.records.values()))
             while await office.crm.send_webhooks():
                 await drained(served)
@@ -53,7 +54,7 @@ async def test_what_was_taken_in_survives_a_kill_and_a_restart(tmp_path):
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         ids = list(office.crm.store.records)
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
-            await until(lambda: bool(office.erp.control.log), what="the first poll")
+            await begun(served)
             office.erp.store.behave({"latency_ms": "200"})
             for id in ids:
                 office.crm.store.edit(id, zusatz=f"Stock {id[-3:]}")
@@ -78,7 +79,7 @@ async def test_a_stop_hands_back_what_can_not_end_in_time(tmp_path):
         )
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
-            await drained(served)
+            await begun(served)
             office.crm.store.behave({"latency_ms": "15000"})
             id, secret = next(iter(keys.items()))
             body = json.dumps([{"id": next(iter(office.crm.store.records))}]).encode()
@@ -101,7 +102,7 @@ async def test_an_advoware_that_is_off_pauses_the_work_and_loses_nothing(tmp_pat
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         ids = list(office.crm.store.records)
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
-            await drained(served)
+            await begun(served)
             office.erp.store.behave({"connector_offline": "503"})
             for id in ids:
                 office.crm.store.edit(id, zusatz="bei Nacht")

@@ -14,7 +14,7 @@ import pytest
 
 from command import run
 from office import Office, opened
-from served import drained, free_port, hooked, running, until, write_config
+from served import begun, drained, free_port, hooked, running, until, write_config
 
 LOAD_S = float(os.environ.get("BIDISYNC_LOAD_S", "12"))
 PER_S = 20
@@ -84,7 +84,7 @@ async def test_twenty_edits_a_second_all_arrive_and_none_twice(tmp_path, webhook
         sync = {"poll_interval_s": 2.0, "inventory_interval_s": 3600.0}
         write_config(tmp_path, office, guards=FREE, espocrm={"webhooks": keys}, sync=sync)
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
-            await drained(served)
+            await begun(served)
             office.forget_calls()
             people = People(office)
             edits = await people.work()

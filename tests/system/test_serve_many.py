@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bidisync.model import Ref, Side
 from bidisync.runners.docket import DocketQueue
+from bidisync.runners.timetable import Timetable
 from bidisync.stores.postgres import PostgresStore
 from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
 from command import run
@@ -73,6 +74,14 @@ def all_have(office: Office, wanted: Mapping[str, str]) -> bool:
     return all(parties[records[id]["betnr"]]["zusatz"] == text for id, text in wanted.items())
 
 
+async def begun(store: PostgresStore) -> None:
+    """Return once the passes of the start have ended: guards hold what everybody edits during one."""
+    times = Timetable(store)
+    async with asyncio.timeout(30):
+        while not (await times.wait("inventory") and await times.wait("poll")):
+            await asyncio.sleep(0.1)
+
+
 async def test_three_workers_survive_kills_and_a_restart_of_redis(tmp_path, postgres_url, redis_server):
     watch, rng, url = Watch(), random.Random(3), postgres_url()
     async with AsyncExitStack() as stack:
@@ -83,6 +92,7 @@ async def test_three_workers_survive_kills_and_a_restart_of_redis(tmp_path, post
         stack.push_async_callback(store.close)
         queue = await stack.enter_async_context(DocketQueue.open(redis_server.url, store, hold_s=4.0))
         workers = [await stack.enter_async_context(running("worker", cwd=tmp_path)) for _ in range(3)]
+        await begun(store)
         for server in (office.crm, office.erp):
             server.store.behave({"latency_ms": "20"})
         ids = list(office.crm.store.records)
@@ -137,6 +147,7 @@ async def test_more_workers_do_more_against_slow_systems(tmp_path, postgres_url,
             queue = await stack.enter_async_context(DocketQueue.open(redis_url, store, hold_s=4.0))
             for _ in range(number):
                 await stack.enter_async_context(running("worker", cwd=folder))
+            await begun(store)
             ids = list(office.crm.store.records)
             for id in ids:
                 office.crm.store.edit(id, zusatz="von vielen")
