@@ -80,13 +80,13 @@ MUTANTS = (
     Mutant(
         "no journal of an update",
         "apply.py",
-        "        journal=of_plan(parts, link, plan),\n    )\n    done",
+        "        journal=of_plan(parts, before, plan),\n    )\n    done",
         "    )\n    done",
     ),
     Mutant(
         "nothing stored before an update",
         "apply.py",
-        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=failed,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, link, plan),\n    )\n",
+        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=before.attempts,\n            approved=before.approved,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, before, plan),\n    )\n",
         "",
     ),
     # base and shadows
@@ -133,8 +133,8 @@ MUTANTS = (
     Mutant(
         "a found create has no base",
         "create.py",
-        "                base=self._base_of(intent.payload, intent.side),\n                settled=False,\n                attempts=Attempts(),",
-        "                base={},\n                settled=False,\n                attempts=Attempts(),",
+        "                base=self._base_of(intent.payload, intent.side),\n                settled=False,\n",
+        "                base={},\n                settled=False,\n",
     ),
     Mutant(
         "looks are not remembered",
@@ -325,8 +325,8 @@ MUTANTS = (
     Mutant(
         "a failed write leaves the link settled",
         "apply.py",
-        "attrs.evolve(done, settled=False, attempts=failed)",
-        "attrs.evolve(done, settled=True, attempts=failed)",
+        "attrs.evolve(done, settled=False, attempts=before.attempts",
+        "attrs.evolve(done, settled=True, attempts=before.attempts",
     ),
     # guards, grace, canaries, approvals
     Mutant(
@@ -361,8 +361,8 @@ MUTANTS = (
     Mutant(
         "hints count as passes",
         "gone.py",
-        "    return before if named or before.run == run else",
-        "    return before if before.run == run else",
+        "    if before.run == run or parts.run.occasion is Occasion.NAMED:\n",
+        "    if before.run == run:\n",
         scenarios=("guarded",),
     ),
     Mutant("no canary", "gone.py", "        if alive is False:\n", "        if False:\n", scenarios=("guarded",)),
