@@ -72,12 +72,17 @@ class Forecast:
         if run.first_contact:
             held = {act: reason for act, reason in held.items() if not act.startswith(Act.CREATE.value)}
         for side in Side:
-            if full and self._moved[side] == self._linked[side] >= LEAST_SAMPLE:
+            if full and self._everything(side):
                 for act in (Act.OVERWRITE, Act.BLANK):
                     held[act.on(side.other)] = "everything_changed"
             if await self._shrank(side, listed):
                 held[Act.DELETE.on(side.other)] = "list_shrank"
         return attrs.evolve(run, held=held)
+
+    def _everything(self, side: Side) -> bool:
+        """Whether all records of a list changed at once; who lets everything be overwritten expects that."""
+        expected = self.parts.bounds.max_overwrite_percent >= 100
+        return not expected and self._moved[side] == self._linked[side] >= LEAST_SAMPLE
 
     async def _shrank(self, side: Side, listed: Mapping[Side, int]) -> bool:
         """Whether a complete list is much shorter than the last one; if it stays so, that is how long it is."""

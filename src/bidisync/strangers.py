@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from bidisync.errors import Contended
 from bidisync.journal import journaled
 from bidisync.model import ABSENT, Ref, Review, ReviewKind, Side, Snapshot, Versions
 from bidisync.notes import wanted_notes
@@ -24,6 +25,8 @@ class Strangers:
     async def adopt(self, link: Link, there: Ref) -> Link:
         """Two records that were strangers become one link; nothing is agreed on yet."""
         stranger = (await self.parts.store.load([there])).get(there)
+        if stranger is not None and stranger.on(there.side.other) is not None:
+            raise Contended("somebody else linked this record at the same moment")
         adopted = attrs.evolve(
             link.with_id(there.side, there.id), reviews=(), base={}, attempts=Attempts(), intent=None, settled=False
         )

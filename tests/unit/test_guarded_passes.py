@@ -154,7 +154,7 @@ async def test_a_first_contact_that_is_killed_is_still_the_first_contact():
 
 
 async def test_all_records_of_a_list_changed_at_once_is_a_defect_of_something():
-    pair = await office(30, bounds=Bounds(max_overwrite_percent=100.0))
+    pair = await office(30, bounds=Bounds(max_overwrite_percent=99.9))
     for n in range(1, 31):
         pair.right.edit(f"r{n}", x="2000-01-01")
     await pair.sweep(everything=True)
