@@ -31,8 +31,12 @@ class Ended:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without any setting of ours but these."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ESPO_ADVO_")}
+    """The environment without any setting of ours but these, and without the measuring of coverage.
+
+    A measured process loads more modules, writes files of its own, and takes signals later.
+    """
+    ours = ("ESPO_ADVO_", "COVERAGE_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**clean, **more}
 
 
