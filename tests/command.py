@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -40,9 +41,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**clean, **more}
 
 
-async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Process:
-    """The command, running."""
+async def start(*arguments: str, cwd: Path, interrupts: bool = True, **env: str) -> asyncio.subprocess.Process:
+    """The command, running; SIGINT interrupts it, as at a terminal, or is ignored, as in the background of a shell."""
     pipe = asyncio.subprocess.PIPE
+
+    def disposed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if interrupts else signal.SIG_IGN)
+
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -52,6 +57,7 @@ async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Pr
         stdout=pipe,
         stderr=pipe,
         env=environment(**env),
+        preexec_fn=disposed,
     )
 
 

@@ -448,6 +448,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     def end(number: int, _frame: object) -> None:
         told.append(number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a shell
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, end)

@@ -91,10 +91,14 @@ async def test_a_state_that_a_stopped_process_holds_is_said_plainly(tmp_path, mo
 
 async def test_a_sync_that_is_told_to_end_does_so_in_order(tmp_path, redis_server):
     async with town(tmp_path, redis_server, 1) as office:
-        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-            await a_busy_day(office, number.name)
+        for number, status, interrupts in (
+            (signal.SIGTERM, 143, True),
+            (signal.SIGTERM, 143, False),
+            (signal.SIGINT, 130, True),
+        ):
+            await a_busy_day(office, f"{number.name} {interrupts}")
             await office.people.erp.fail({"action": "hold", "method": "PUT", "path": "eteiligte", "when": "after"})
-            process = await start("sync", "--all", cwd=tmp_path)
+            process = await start("sync", "--all", cwd=tmp_path, interrupts=interrupts)
             async with office.people.crm.http.get(f"{office.people.erp.url}_simulator/held"):
                 process.send_signal(number)
             out, err = await asyncio.wait_for(process.communicate(), 10)
