@@ -237,6 +237,28 @@ async def test_two_processes_share_one_file(tmp_path):
     assert len(await saved_in(path)) == 2 * 5 * 40
 
 
+OPENER = """
+import asyncio, sys
+from bidisync.stores.sqlite import SqliteStore
+
+async def once():
+    await (await SqliteStore.open(sys.argv[1])).close()
+
+async def main():
+    await asyncio.gather(*(once() for _ in range(8)))
+
+asyncio.run(main())
+"""
+
+
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path):
+    command = [sys.executable, "-c", OPENER]
+    for file in (tmp_path / f"{number}.db" for number in range(5)):
+        processes = [subprocess.Popen([*command, str(file)], env=environment()) for _ in range(4)]
+        assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".db"] * 5
+
+
 async def test_the_file_is_for_its_owner_alone(tmp_path):
     path = tmp_path / "s.db"
     await (await SqliteStore.open(path)).close()

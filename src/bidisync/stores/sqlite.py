@@ -6,8 +6,10 @@ commit is a lock on all of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -24,6 +26,7 @@ from bidisync.stores.sql import NoState, SqlStore
 from bidisync.stores.writer import Connection, Driver, Writer
 
 BUSY_S = 15.0
+SWITCHES = 500
 PLAIN = Plain()
 
 
@@ -69,17 +72,53 @@ def _connect(path: str, create: bool) -> sqlite3.Connection:
         if not create and not Path(path).exists():
             raise NoState(f"there is no state in {path}")
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _exist(Path(path))
         except OSError as error:
             raise Misconfigured(f"the state file {path} can't be opened: {error.strerror}; check state.url") from error
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")  # an intent is on disk before its request is sent
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _exist(path: Path) -> None:
+    """Make the file, for its owner alone, unless it is there.
+
+    A file that is there is never opened here: to close it would end the locks that other
+    connections of this process hold on it, and let two writers in at once.
+    """
+    if path.exists():
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return
+    made, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(made)
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        pass  # another process was first
+    finally:
+        os.unlink(name)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Log writes ahead; SQLite refuses the switch at once while others open the file, so wait for them by a lock."""
+    for _ in range(SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        connection.execute("BEGIN IMMEDIATE")  # waits, up to the timeout
+        connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _copied(path: str) -> sqlite3.Connection:
