@@ -1,8 +1,10 @@
 """How thoroughly properties are tested: a little here, the same every time in CI, long at night; and what was found."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+import stamina
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 
 settings.register_profile("dev", max_examples=100, deadline=None)
@@ -29,6 +31,13 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a mutant has only to be noticed
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Reads are tried again as often as ever, and at once; what is about the waiting itself is tested elsewhere."""
+    with stamina.set_testing(True, attempts=8, cap=True):
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

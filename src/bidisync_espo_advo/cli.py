@@ -445,11 +445,15 @@ def main(arguments: list[str] | None = None) -> None:
     What ends it from outside (SIGTERM) is dealt with like an interruption: in order.
     """
     told: list[int] = []
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # started in the background by a shell
+    if deaf:  # held back, not ignored: asyncio only listens to an interruption that Python handles
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def end(number: int, _frame: object) -> None:
         told.append(number)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a shell
-            raise KeyboardInterrupt
+        if deaf:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, end)

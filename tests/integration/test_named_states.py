@@ -13,6 +13,8 @@ from bidisync.testing import ManualClock
 from bidisync_espo_advo import open_sync
 from office import Office, opened
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 async def linked(office: Office, sync) -> tuple[str, int]:
     await sync.sweep(everything=True, rounds=3)

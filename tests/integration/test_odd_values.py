@@ -146,10 +146,11 @@ async def test_one_record_that_always_fails_among_500_stops_nobody():
     guards = {"max_overwrite_percent": 100.0}  # somebody edits everybody here
     async with opened(crm_records=250, erp_records=250, guards=guards) as office, open_sync(office.settings) as sync:
         await sync.sweep(everything=True)
-        ids = list(office.crm.store.records)
-        for id in ids:
-            number = office.crm.store.records[id]["betnr"]
-            office.erp.store.edit(number, zusatz="Hinterhaus", name="<poison>" if id == ids[7] else f"N{number}")
+        numbers = [record["betnr"] for record in office.crm.store.records.values()]
+        for number in numbers:
+            office.erp.store.edit(
+                number, zusatz="Hinterhaus", name="<poison>" if number == numbers[7] else f"N{number}"
+            )
         await sync.sweep()
         states = await sync.states()
         assert states == {LinkState.IN_SYNC: 499, LinkState.BLOCKED: 1}

@@ -11,6 +11,8 @@ from bidisync_espo_advo import open_sync
 from bidisync_espo_advo.simulators.server import FaultRule
 from office import Office, opened
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 ADVOWARE = [
     ("discovery", "connector_set"),
     ("token.expiry_field", "expires_in"),

@@ -16,7 +16,7 @@ from command import run
 from office import Office, opened
 from served import begun, drained, free_port, hooked, running, until, write_config
 
-LOAD_S = float(os.environ.get("BIDISYNC_LOAD_S", "12"))
+LOAD_S = float(os.environ.get("BIDISYNC_LOAD_S", "8"))
 PER_S = 20
 RECORDS = 150
 FREE = {"max_overwrite_percent": 100.0, "max_blank_percent": 100.0, "max_creates": 10_000}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import signal
 from typing import Any
@@ -79,11 +80,10 @@ KILLS = [
     *[("erp", "PUT", when, skip) for when in ("before", "after") for skip in (0, 1)],
     ("erp", "GET", "before", 0),
     ("crm", "GET", "after", 0),
-]
+][:: 1 if os.environ.get("BIDISYNC_NIGHT") else 3]
 
 
-async def test_twenty_kills_in_the_middle_of_requests_lose_no_edit_and_make_no_duplicate(tmp_path):
-    assert len(KILLS) == 20
+async def test_kills_in_the_middle_of_requests_lose_no_edit_and_make_no_duplicate(tmp_path):
     rng = random.Random(20)
     tables = {"espocrm": {"timeout_s": 2.0}, "advoware": {"timeout_s": 2.0}, **TIMES}
     tables["state"] = {"url": "sqlite:///espo-advo.db"}
