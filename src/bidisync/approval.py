@@ -1,4 +1,4 @@
-"""What an operator may say to links that wait: go on with exactly this plan, or try again."""
+"""What an operator may say to links: go on with exactly this plan, try again, end, forget, or keep."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from bidisync.create import UNCONFIRMED
-from bidisync.errors import Contended
+from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_plans, held_review
 from bidisync.protocols import Clock, StateStore
-from bidisync.state import Attempts, Journaled, Link, Tombstone
+from bidisync.retention import look_again
+from bidisync.state import FORGET, Attempts, Journaled, Link, Retention, Tombstone
 
 TRIES = 10
 
@@ -64,29 +65,53 @@ async def unlink(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
 
 
 async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
-    """Take everything about a person out of the state: a tombstone with the two ids stays.
+    """Take everything about a person out of the state: a tombstone with the two ids and keyed hashes stays.
 
-    Both records stay as they are; the sync neither touches them nor makes them again.
+    Both records stay as they are; the sync neither touches them nor makes them again, and a
+    new record that answers to the same hashes is left to a person. ``Misconfigured`` under a
+    retention hold.
     """
     for _ in range(TRIES):
+        if link.retained(clock.now()):
+            raise Misconfigured(f"{link.id} is under a retention hold: release it first")
         entry = Journaled(link.id, clock.now(), "forget", reason="operator")
         over = Link(
             link.origin,
             link.left_id,
             link.right_id,
-            tombstone=Tombstone(clock.now(), by="forget"),
+            tombstone=Tombstone(clock.now(), by=FORGET),
             settled=True,
             fence=link.fence + 1,
             revision=link.revision,
         )
         try:
-            erased = await store.erase(over, journal=[entry])
+            return await store.erase(over, journal=[entry])
         except Contended:
             link = next(iter((await store.load(link.refs)).values()), link)
-        else:
-            await store.forget(erased.refs)
-            return erased
     raise Contended(f"{link.id} is being worked on; try again in a moment")
+
+
+async def readmit(store: StateStore, clock: Clock, link: Link) -> None:
+    """Keep a forgotten link in step again, from what its records hold now."""
+    if not link.forgotten:
+        raise Misconfigured(f"{link.id} is not forgotten")
+
+    def begun(link: Link) -> Link:
+        return attrs.evolve(link, tombstone=None, settled=False)
+
+    await _change(store, clock, [link], "readmit", begun)
+
+
+async def retain(store: StateStore, clock: Clock, links: Iterable[Link], until: float | None = None) -> None:
+    """Put a retention hold on these links: nothing stored of them is erased, and no record of them deleted."""
+    hold = Retention(clock.now(), until)
+    await _change(store, clock, links, "hold", lambda link: attrs.evolve(link, retention=hold))
+
+
+async def release(store: StateStore, clock: Clock, links: Iterable[Link]) -> None:
+    """End the retention holds of these links: what is due is erased at the next occasion."""
+    await _change(store, clock, links, "release", lambda link: attrs.evolve(link, retention=None))
+    await look_again(store)
 
 
 async def _change(

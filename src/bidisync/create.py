@@ -39,7 +39,7 @@ from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
 from bidisync.schema import alike
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone, Watch
-from bidisync.strangers import Strangers
+from bidisync.strangers import Strangers, belongs
 
 UNCONFIRMED = "create_unconfirmed"  # nobody can tell what became of it
 TWIN = "twin"  # it was made more than once
@@ -192,7 +192,7 @@ class Creation:
         known = [self.index.known(side.other, snapshot) for snapshot in error.existing]
         links = await self.parts.store.load([entry.ref for entry in known])
         verdict = self.parts.identity.judge(
-            self.index.keys(mine), known, taken=lambda ref: ref in links and links[ref].on(side) is not None
+            self.index.keys(mine), known, taken=lambda ref: ref in links and belongs(links[ref], "", side)
         )
         if isinstance(verdict, Ref):
             return await self.strangers.adopt(link, verdict)
@@ -229,6 +229,8 @@ class Creation:
                 watch=watching(intent, self.parts.clock.now()),
             )
             stranger = (await self.parts.store.load([Ref(intent.side, found[0].id)])).get(Ref(intent.side, found[0].id))
+            if stranger is not None and bound.retention is None:
+                bound = attrs.evolve(bound, retention=stranger.retention)
             return await self.parts.store.save(bound, absorbs=[] if stranger is None else [stranger])
         if self.parts.clock.now() < intent.not_before:
             return link

@@ -20,6 +20,7 @@ CANARIES = 3
 TRUSTED_S = 60.0
 SIDE_LOOKS_EMPTY = "side_looks_empty"
 NO_CANARY = "no_canary"
+RETENTION_HOLD = "retention_hold"
 
 
 @attrs.define
@@ -88,6 +89,8 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
     if not plan.writes:
         return link, plan
     lost, kept = gone[0], gone[0].other
+    if link.retained(parts.clock.now()):
+        return link, _for_a_person(RETENTION_HOLD)
     if kept not in parts.policy.deletes_on or not _ripe(parts, link):
         return link, _for_a_person(f"deleted_{lost.value}")
     return link, plan if certain else _for_a_person(NO_CANARY)

@@ -6,6 +6,8 @@ waits for a person.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from bidisync.apply import Again
@@ -17,8 +19,11 @@ from bidisync.model import Defer, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.protocols import Lease
-from bidisync.state import Link
-from bidisync.strangers import Strangers
+from bidisync.state import Known, Link
+from bidisync.strangers import Strangers, belongs
+
+FORGOTTEN = "forgotten"
+"""The reason under which a record waits that answers to somebody whose values were erased."""
 
 AT_MOST_ONCE = (UNCONFIRMED, TWIN)
 """Reasons why nothing is made any more until a person says so."""
@@ -64,11 +69,24 @@ class Meeting:
         verdict = self.parts.identity.judge(
             self.index.keys(mine),
             candidates,
-            taken=lambda ref: ref in links and links[ref].on(side) is not None,
+            taken=lambda ref: ref in links and belongs(links[ref], "", side),
         )
+        if any(links[one.ref].forgotten for one in self._same(mine, candidates) if one.ref in links):
+            return Defer(FORGOTTEN)
         if isinstance(verdict, Ref) and await self._has_namesake(mine, side):
             return Defer("match_several")
-        return verdict
+        return Defer(FORGOTTEN) if verdict is None and await self._was_forgotten(mine, side) else verdict
+
+    def _same(self, mine: Snapshot, known: Sequence[Known]) -> list[Known]:
+        """Those that answer to a strong key of this record."""
+        keys = self.index.keys(mine)
+        return [one for one in known if shares_strong(keys, one.keys)]
+
+    async def _was_forgotten(self, mine: Snapshot, side: Side) -> bool:
+        """Whether a record of the same side whose values were erased answers to a strong key of this one."""
+        same = self._same(mine, await self.index.matches(side, mine))
+        links = await self.parts.store.load([one.ref for one in same])
+        return any(link.forgotten for link in links.values())
 
     async def _has_namesake(self, mine: Snapshot, side: Side) -> bool:
         """Whether another record of the same side answers to the same strong key: then nobody knows whose it is."""
@@ -82,6 +100,8 @@ class Meeting:
         """The counterpart that the record itself names, unless another record names it too."""
         there = Ref(side.other, counterpart)
         linked = (await self.parts.store.load([there])).get(there)
+        if linked is not None and linked.forgotten:
+            return Defer(FORGOTTEN)
         if linked is not None and _is_making(linked, side):
             await self.creation.recover(linked)
             raise Again("a create that was open has made this record")

@@ -171,10 +171,18 @@ class StateStore(Protocol):
         ...
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
-        """Like ``save``, and take every value out of the journal of this link.
+        """Like ``save``, and take every value out of the journal of this link and of its records.
 
         What was stored of it before is left nowhere in the store's files.
         """
+        ...
+
+    async def fade(self, numbers: Sequence[int]) -> None:
+        """Take every value out of these entries of the journal; what was done stays. ``shred`` ends it."""
+        ...
+
+    async def shred(self) -> None:
+        """Leave nothing of what was replaced or faded in the store's files, as far as that can be done from here."""
         ...
 
     async def fence(self, link: Link) -> int:

@@ -120,6 +120,10 @@ class Missing:
     passes: int = 1
 
 
+FORGET = "forget"
+"""Who ended a link whose values were erased."""
+
+
 @attrs.frozen
 class Tombstone:
     """A link that is over, knowingly: when, whose records were deleted, and who said so."""
@@ -127,6 +131,18 @@ class Tombstone:
     at: float
     gone: tuple[Side, ...] = ()
     by: str = "sync"
+
+
+@attrs.frozen
+class Retention:
+    """A hold that a person put on a link: what is stored of it may not be erased, until that time or a release."""
+
+    since: float
+    until: float | None = None
+
+    def holds(self, now: float) -> bool:
+        """Whether it still does."""
+        return self.until is None or now < self.until
 
 
 @attrs.frozen
@@ -172,6 +188,7 @@ class Link:
     approved: str = ""
     watch: Watch | None = None
     recent: tuple[Recent, ...] = ()
+    retention: Retention | None = None
     fence: int = 0
     revision: int = 0  # 0: not stored yet
 
@@ -223,6 +240,15 @@ class Link:
     def tombstoned(self) -> bool:
         """Whether the link is over."""
         return self.tombstone is not None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether a person had its values erased: nobody is to be made from it again."""
+        return self.tombstone is not None and self.tombstone.by == FORGET
+
+    def retained(self, now: float) -> bool:
+        """Whether what is stored of it may not be erased."""
+        return self.retention is not None and self.retention.holds(now)
 
     @property
     def waits(self) -> bool:

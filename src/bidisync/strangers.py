@@ -15,6 +15,11 @@ from bidisync.parts import Parts
 from bidisync.state import Attempts, Link, Shadow
 
 
+def belongs(link: Link, id: str, side: Side) -> bool:
+    """Whether a link is another record's than that one of this side, or nobody's any more because it was forgotten."""
+    return link.on(side) not in (None, id) or link.forgotten
+
+
 @attrs.frozen
 class Strangers:
     """Links of records that had no counterpart so far."""
@@ -30,6 +35,8 @@ class Strangers:
         adopted = attrs.evolve(
             link.with_id(there.side, there.id), reviews=(), base={}, attempts=Attempts(), intent=None, settled=False
         )
+        if stranger is not None and adopted.retention is None:
+            adopted = attrs.evolve(adopted, retention=stranger.retention)
         stored = await self.parts.store.save(
             adopted,
             journal=[journaled(self.parts, link, "adopt", reason="matched")],
@@ -42,7 +49,7 @@ class Strangers:
         """Records of the other side that name ours, or that it calls duplicates of ours."""
         refs = [Ref(side.other, snapshot.id) for snapshot in found]
         links = await self.parts.store.load(refs)
-        if len(refs) == 1 and (refs[0] not in links or links[refs[0]].on(side) in (None, mine.id)):
+        if len(refs) == 1 and (refs[0] not in links or not belongs(links[refs[0]], mine.id, side)):
             return await self.adopt(link, refs[0])
         return await self.review(link, mine, side, "match_several" if len(refs) > 1 else "match_taken")
 

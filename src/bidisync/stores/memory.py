@@ -70,8 +70,17 @@ class MemoryStore:
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, and take the values out of its journal."""
         stored = await self.save(link, journal=journal)
-        self._journal[:] = [without_values(e) if e.link_id == link.id else e for e in self._journal]
+        names = {link.id, *map(str, link.refs)}
+        self._journal[:] = [without_values(e) if e.link_id in names else e for e in self._journal]
         return stored
+
+    async def fade(self, numbers: Sequence[int]) -> None:
+        """Take the values out of these entries of the journal."""
+        for number in numbers:
+            self._journal[number - 1] = without_values(self._journal[number - 1])
+
+    async def shred(self) -> None:
+        """What was replaced is nowhere already."""
 
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
@@ -126,7 +135,7 @@ class MemoryStore:
 
     async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
         """The newest entries of the journal, newest first."""
-        end = len(self._journal) if before is None else before - 1
+        end = len(self._journal) if before is None else min(len(self._journal), before - 1)
         return [(number + 1, self._journal[number]) for number in range(end - 1, max(-1, end - 1 - limit), -1)]
 
     async def get_mark(self, name: str) -> str | None:

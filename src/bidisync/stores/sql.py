@@ -108,7 +108,9 @@ class SqlStore:
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, take the values out of its journal, and leave nothing of them in the files."""
         stored = await self.save(link, journal=journal)
-        rows = await self._query("SELECT number, document FROM journal WHERE link_id = ?", stored_text(link.id))
+        names = [stored_text(name) for name in dict.fromkeys((link.id, *map(str, link.refs)))]
+        places = ", ".join("?" for _ in names)
+        rows = await self._query(f"SELECT number, document FROM journal WHERE link_id IN ({places})", *names)
         erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
 
         def transaction(connection: Connection) -> None:
@@ -117,6 +119,23 @@ class SqlStore:
         await self._run(transaction)
         await self.shred()
         return stored
+
+    async def fade(self, numbers: Sequence[int]) -> None:
+        """Take the values out of these entries of the journal."""
+        for start in range(0, len(numbers), CHUNK):
+            await self._run(self._fading(numbers[start : start + CHUNK]))
+
+    def _fading(self, numbers: Sequence[int]) -> Transaction[None]:
+        def transaction(connection: Connection) -> None:
+            places = ", ".join("?" for _ in numbers)
+            rows = connection.execute(f"SELECT number, document FROM journal WHERE number IN ({places})", numbers)
+            faded = [
+                (self._seal.seal(stored_text(to_rest(without_values(self._line(document))))), number)
+                for number, document in rows.fetchall()
+            ]
+            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", faded)
+
+        return transaction
 
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""

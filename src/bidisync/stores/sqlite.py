@@ -138,7 +138,12 @@ def _shred(path: str) -> None:
         return
     with _translated(path), closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
         connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise Unavailable(
+                f"the state in {path} is written anew, but another process reads an old copy of it: do this again",
+                system="state",
+            )
 
 
 @contextmanager

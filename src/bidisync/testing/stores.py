@@ -32,9 +32,11 @@ from bidisync.state import (
     Missing,
     Recent,
     Replaced,
+    Retention,
     Shadow,
     Tombstone,
     Watch,
+    without_values,
 )
 
 Make = Callable[[], Awaitable[StateStore]]
@@ -60,6 +62,7 @@ def rich_link(id: str = "1") -> Link:
         approved="digest",
         watch=Watch(Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0), 3.0, 4.0),
         recent=(Recent(1.0, "g", "digest"), Recent(2.0, "h", "other")),
+        retention=Retention(1.0, 2.5),
         fence=3,
     )
 
@@ -76,6 +79,7 @@ async def check_state_store(make: Make) -> None:
         _journals,
         _counts_acts,
         _erases,
+        _fades,
         _indexes,
         _marks,
         _one_wins,
@@ -184,6 +188,7 @@ async def _erases(store: StateStore) -> None:
     line = Journaled("left:1", 1.0, "update", (decision,), run="r")
     saved = await store.save(rich_link(), journal=[line])
     await store.save(Link.begin(Ref(Side.LEFT, "2")), journal=[attrs.evolve(line, link_id="left:2")])
+    await store.save(Link.begin(Ref(Side.RIGHT, "3")), journal=[attrs.evolve(line, link_id="right:R1")])
     over = Link(
         saved.origin, "1", "R1", tombstone=Tombstone(2.0, by="forget"), revision=saved.revision, fence=saved.fence
     )
@@ -194,7 +199,21 @@ async def _erases(store: StateStore) -> None:
     assert lines[0].lost == (), "no value stays in the journal of an erased link"
     assert lines[0].decisions[0].result is ABSENT, "no value stays in the journal of an erased link"
     assert (await store.journal("left:2"))[0].lost == (("a", Side.RIGHT, "Y"),), "other links keep theirs"
+    assert (await store.journal("right:R1"))[0].lost == (), "no value stays under a name that its record once had alone"
     await _erase_refused(store, saved)
+
+
+async def _fades(store: StateStore) -> None:
+    decision = Decision("a", "g", Row.BOTH_CHANGED, Versions("b", "X", "Y"), "prefer left", (Side.RIGHT,), "X")
+    lines = [Journaled("left:1", at, "update", (decision,), run="r", acts=("overwrite:right",)) for at in (1.0, 2.0)]
+    saved = await store.save(rich_link(), journal=lines)
+    (_, newer), (old, older) = await store.history()
+    await store.fade([old])
+    await store.fade([])
+    await store.shred()
+    faded = [entry for _, entry in await store.history()]
+    assert faded == [newer, without_values(older)], "what fades loses its values and nothing else"
+    assert (await store.load(saved.refs))[saved.refs[0]] == saved, "the link itself keeps its own"
 
 
 async def _erase_refused(store: StateStore, outdated: Link) -> None:

@@ -137,6 +137,15 @@ class SimStore:
         await self._trip()
         return await self.inner.erase(link, journal=journal)
 
+    async def fade(self, numbers: Sequence[int]) -> None:
+        """Take the values out of these entries of the journal."""
+        await self._trip()
+        await self.inner.fade(numbers)
+
+    async def shred(self) -> None:
+        """Nothing is left of what was replaced."""
+        await self.inner.shred()
+
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
         await self._trip()

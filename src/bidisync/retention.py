@@ -1,0 +1,122 @@
+"""How long values stay in the state: after that time they are erased, and what was done stays readable.
+
+Two places hold values of the past: the journal, and links that are over. A walk through the
+journal goes from its oldest entry on, a portion at a time, and remembers how far everything
+is old enough; a kill in the middle repeats a portion at most. Links under a retention hold
+keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import attrs
+
+from bidisync.errors import Contended
+from bidisync.model import Ref
+from bidisync.protocols import Clock, StateStore
+from bidisync.state import Journaled, Link, without_values
+
+PORTION = 500
+_PLACE = "retention:place"  # up to this number of the journal nothing is left to do
+_AGAIN = "retention:again"  # when a hold ends by itself that made the walk pass by an entry
+
+
+@attrs.frozen
+class Expired:
+    """What was erased: entries of the journal, links that were over; whether more is left for another time."""
+
+    entries: int
+    links: int
+    more: bool
+
+
+async def expire(store: StateStore, clock: Clock, *, keep_s: float, portions: int = 200) -> Expired:
+    """Erase every value that was stored longer than ``keep_s`` ago and is needed no more.
+
+    Looks at ``portions`` times 500 entries of the journal at most.
+    """
+    before = clock.now() - keep_s
+    entries, more = await _Walk(store, clock, before).through(portions)
+    links = await _over(store, clock, before)
+    if entries or links:
+        await store.shred()
+    return Expired(entries, links, more)
+
+
+async def look_again(store: StateStore) -> None:
+    """Have the next walk begin with the oldest entry: a hold is over."""
+    await store.set_mark(_PLACE, None)
+
+
+@attrs.frozen
+class _Walk:
+    store: StateStore
+    clock: Clock
+    before: float
+
+    async def through(self, portions: int) -> tuple[int, bool]:
+        """How many entries lost their values, and whether the walk ended before its time."""
+        newest = await self.store.history(limit=1)
+        end, place = (newest[0][0] if newest else 0), await self._begin()
+        faded, all_old = 0, True
+        for _ in range(portions):
+            if place >= end:
+                return faded, False
+            page = await self.store.history(before=place + PORTION + 1, limit=PORTION)
+            page = [(number, entry) for number, entry in page if number > place]
+            old = [(number, entry) for number, entry in page if entry.at < self.before]
+            if page and not old:
+                return faded, False
+            faded += await self._fade(old)
+            all_old = all_old and len(old) == len(page)
+            place += PORTION
+            if all_old:  # else it is looked at again, for the young ones in it
+                await self.store.set_mark(_PLACE, str(min(place, end)))
+        return faded, place < end
+
+    async def _begin(self) -> int:
+        again = await self.store.get_mark(_AGAIN)
+        if again is not None and float(again) <= self.clock.now():
+            await self.store.set_mark(_AGAIN, None)
+            return 0
+        return int(await self.store.get_mark(_PLACE) or 0)
+
+    async def _fade(self, old: Sequence[tuple[int, Journaled]]) -> int:
+        valued = [(number, entry) for number, entry in old if entry != without_values(entry)]
+        refs = {entry.link_id: Ref.parse(entry.link_id) for _, entry in valued}
+        links = await self.store.load(list(refs.values()))
+        numbers = []
+        for number, entry in valued:
+            link = links.get(refs[entry.link_id])
+            if link is not None and link.retained(self.clock.now()):
+                await self._remember(link)
+            else:
+                numbers.append(number)
+        if numbers:
+            await self.store.fade(numbers)
+        return len(numbers)
+
+    async def _remember(self, link: Link) -> None:
+        """Come back when this hold ends by itself."""
+        until = None if link.retention is None else link.retention.until
+        again = await self.store.get_mark(_AGAIN)
+        if until is not None and (again is None or until < float(again)):
+            await self.store.set_mark(_AGAIN, repr(until))
+
+
+async def _over(store: StateStore, clock: Clock, before: float) -> int:
+    """Take the values out of links that were over by then; how many had any."""
+    number = 0
+    async for links in store.links():
+        for link in links:
+            if link.tombstone is None or link.tombstone.at >= before or link.retained(clock.now()):
+                continue
+            watch = None if link.watch is None or link.watch.until < before else link.watch
+            bare = attrs.evolve(link, left_shadow=None, right_shadow=None, base={}, reviews=(), watch=watch)
+            if bare != link:
+                with suppress(Contended):  # somebody works on it: at the next occasion
+                    await store.save(bare)
+                    number += 1
+    return number
