@@ -16,11 +16,11 @@ import attrs
 from bidisync.errors import Contended
 from bidisync.model import Ref
 from bidisync.protocols import Clock, StateStore
-from bidisync.state import Journaled, Link, without_values
+from bidisync.state import Journaled, without_values
 
 PORTION = 500
 _PLACE = "retention:place"  # up to this number of the journal nothing is left to do
-_AGAIN = "retention:again"  # when a hold ends by itself that made the walk pass by an entry
+_AGAIN = "retention:again"  # when to begin anew, for what the walk passed by: held, or of a clock that was wrong
 
 
 @attrs.frozen
@@ -38,7 +38,7 @@ async def expire(store: StateStore, clock: Clock, *, keep_s: float, portions: in
     Looks at ``portions`` times 500 entries of the journal at most.
     """
     before = clock.now() - keep_s
-    entries, more = await _Walk(store, clock, before).through(portions)
+    entries, more = await _Walk(store, clock.now(), keep_s).through(portions)
     links = await _over(store, clock, before)
     if entries or links:
         await store.shred()
@@ -53,8 +53,8 @@ async def look_again(store: StateStore) -> None:
 @attrs.frozen
 class _Walk:
     store: StateStore
-    clock: Clock
-    before: float
+    now: float
+    keep_s: float
 
     async def through(self, portions: int) -> tuple[int, bool]:
         """How many entries lost their values, and whether the walk ended before its time."""
@@ -66,11 +66,14 @@ class _Walk:
                 return faded, False
             page = await self.store.history(before=place + PORTION + 1, limit=PORTION)
             page = [(number, entry) for number, entry in page if number > place]
-            old = [(number, entry) for number, entry in page if entry.at < self.before]
-            if page and not old:
+            old = [(number, entry) for number, entry in page if entry.at < self.now - self.keep_s]
+            future = [entry.at for _, entry in page if entry.at > self.now]
+            if page and not old and not future:
                 return faded, False
             faded += await self._fade(old)
-            all_old = all_old and len(old) == len(page)
+            for at in future:
+                await self._come_back(at + self.keep_s)
+            all_old = all_old and len(old) + len(future) == len(page)
             place += PORTION
             if all_old:  # else it is looked at again, for the young ones in it
                 await self.store.set_mark(_PLACE, str(min(place, end)))
@@ -78,7 +81,7 @@ class _Walk:
 
     async def _begin(self) -> int:
         again = await self.store.get_mark(_AGAIN)
-        if again is not None and float(again) <= self.clock.now():
+        if again is not None and float(again) <= self.now:
             await self.store.set_mark(_AGAIN, None)
             return 0
         return int(await self.store.get_mark(_PLACE) or 0)
@@ -90,20 +93,19 @@ class _Walk:
         numbers = []
         for number, entry in valued:
             link = links.get(refs[entry.link_id])
-            if link is not None and link.retained(self.clock.now()):
-                await self._remember(link)
+            if link is not None and link.retention is not None and link.retained(self.now):
+                await self._come_back(link.retention.until)
             else:
                 numbers.append(number)
         if numbers:
             await self.store.fade(numbers)
         return len(numbers)
 
-    async def _remember(self, link: Link) -> None:
-        """Come back when this hold ends by itself."""
-        until = None if link.retention is None else link.retention.until
+    async def _come_back(self, at: float | None) -> None:
+        """Begin with the oldest entry again then; ``None``: when somebody says so."""
         again = await self.store.get_mark(_AGAIN)
-        if until is not None and (again is None or until < float(again)):
-            await self.store.set_mark(_AGAIN, repr(until))
+        if at is not None and (again is None or at < float(again)):
+            await self.store.set_mark(_AGAIN, repr(at))
 
 
 async def _over(store: StateStore, clock: Clock, before: float) -> int:

@@ -38,7 +38,9 @@ from bidisync.retry import Backoff
 from bidisync.runners.local import LocalQueue
 from bidisync.schema import Policy
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.moving import MOVED
 from bidisync.stores.seal import AesSeal, Plain
+from bidisync.stores.sql import SqlStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Progress, Sweep
 from bidisync_espo_advo.addresses import PublicResolver, host_of
@@ -289,16 +291,29 @@ class Store(StateStore, HintStore, Protocol):
 
 async def open_store(settings: Settings, *, create: bool = True) -> Store:
     """The state that the settings name."""
-    seal = _seal(settings)
+    if settings.state.url == "sqlite:///:memory:":
+        return MemoryStore()
+    store = await open_database(settings, create=create, seal=seal_of(settings))
+    try:
+        moved = await store.get_mark(MOVED)
+        if moved is not None:
+            raise Misconfigured(f"this state was moved to {moved}: set state.url to that place")
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+async def open_database(settings: Settings, *, create: bool, seal: Seal) -> SqlStore:
+    """The file or the server that the settings name, whatever became of the state in it."""
     if settings.state.url.startswith("sqlite:"):
-        path = settings.state.url.removeprefix("sqlite:///")
-        return MemoryStore() if path == ":memory:" else await SqliteStore.open(path, create=create, seal=seal)
+        return await SqliteStore.open(settings.state.url.removeprefix("sqlite:///"), create=create, seal=seal)
     return await _postgres().open(settings.state.url, create=create, seal=seal)
 
 
 async def rehearsed_store(settings: Settings) -> StateStore:
     """A copy of the state that the settings name, which is neither changed nor made."""
-    seal = _seal(settings)
+    seal = seal_of(settings)
     if settings.state.url.startswith("sqlite:"):
         path = settings.state.url.removeprefix("sqlite:///")
         return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path, seal=seal)
@@ -315,7 +330,8 @@ async def rehearsed_store(settings: Settings) -> StateStore:
     return copy
 
 
-def _seal(settings: Settings) -> Seal:
+def seal_of(settings: Settings) -> Seal:
+    """The seal that the settings name, or none."""
     return AesSeal.of(settings.state.encryption_key) if settings.state.encryption_key else Plain()
 
 

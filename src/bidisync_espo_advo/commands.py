@@ -20,7 +20,9 @@ from bidisync.guards import HeldPlan, held_plans
 from bidisync.model import LinkState, Ref, Side
 from bidisync.outcome import Tally
 from bidisync.protocols import StateStore
+from bidisync.runners.timetable import Timetable
 from bidisync_espo_advo.app import PartySync, open_sync
+from bidisync_espo_advo.expiring import expire_when_due
 from bidisync_espo_advo.explaining import NAMES
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
@@ -195,7 +197,9 @@ async def sync_command(
         held = held_plans(await sync.engine.parts.store.waiting())
         result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began, held)
         if not dry_run:
-            await remember_pass(sync.engine.parts.store, clock.now(), attrs.asdict(result))
+            store = sync.engine.parts.store
+            await remember_pass(store, clock.now(), attrs.asdict(result))
+            await expire_when_due(settings, store, Timetable(store, settings.lock.lease_s, clock), clock)
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
     report.show(title, result.rows(), attrs.asdict(result))
     for event in noticed:

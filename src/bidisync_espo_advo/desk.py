@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from bidisync.approval import forget, unlink
+from bidisync.approval import forget, readmit, unlink
 from bidisync.clock import SystemClock
 from bidisync.conflicts import Merge, ask
 from bidisync.errors import Misconfigured
@@ -181,9 +181,20 @@ async def forget_command(settings: Settings, *, name: str, report: Report) -> in
         erased = await forget(store, SystemClock(), await link_named(store, name))
     rows = [
         ("erased", "every value that was stored, the journal's included"),
-        ("stays", "a tombstone with the two ids, so that nothing is made again; both records in their systems"),
+        ("stays", "a tombstone with the two ids and keyed hashes, so that nothing is made again"),
+        ("not touched", "both records in their systems; backups of the state; logs"),
     ]
     report.show(f"Forgotten: {erased.id}", rows, {"forgotten": erased.id})
+    return Exit.IN_SYNC
+
+
+async def readmit_command(settings: Settings, *, name: str, report: Report) -> int:
+    """Keep somebody who was forgotten in step again."""
+    async with opened_state(settings) as store:
+        link = await link_named(store, name)
+        await readmit(store, SystemClock(), link)
+    rows = [("next", "espo-advo sync compares both records as they are now, as at a first contact")]
+    report.show(f"Taken back: {link.id}", rows, {"readmitted": link.id})
     return Exit.IN_SYNC
 
 

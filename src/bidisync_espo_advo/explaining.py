@@ -9,7 +9,7 @@ import attrs
 from bidisync.clock import utc_text
 from bidisync.engine import Explanation
 from bidisync.model import ABSENT, Decision, Row, Seen, Side, Versions
-from bidisync.state import Journaled
+from bidisync.state import Journaled, Link
 from bidisync.table import RULE
 
 NAMES = {Side.LEFT: "EspoCRM", Side.RIGHT: "Advoware"}
@@ -124,6 +124,7 @@ def explanation_document(found: Explanation, mask: Mask, group: str | None) -> d
         "left": link.left_id,
         "right": link.right_id,
         "state": link.state.value,
+        "ended": ended_document(link),
         "groups": {
             name: [document(decision, mask) for decision in decisions]
             for name, decisions in grouped(found.now).items()
@@ -135,6 +136,29 @@ def explanation_document(found: Explanation, mask: Mask, group: str | None) -> d
         ],
         "past": [entry_document(entry, mask) for entry in of_group(found.past, group)],
     }
+
+
+def ended_document(link: Link) -> dict[str, object] | None:
+    """Why nothing happens to a link any more; ``None`` for one that is kept in step."""
+    over = link.tombstone
+    if over is None:
+        return None
+    return {"at": utc_text(over.at), "by": over.by, "gone": [side.value for side in over.gone], "why": ended(link)}
+
+
+def ended(link: Link) -> str:
+    """The same in a sentence; empty for a link that is kept in step."""
+    if link.tombstone is None:
+        return ""
+    if link.forgotten:
+        return (
+            "the values were erased on request (forget): edits of either record are not looked at, nothing is made"
+            " from them again, and a new record of the same person waits for somebody to decide"
+        )
+    if link.tombstone.gone:
+        where = " and ".join(NAMES[side] for side in link.tombstone.gone)
+        return f"deleted in {where}: a record that comes back begins anew"
+    return "ended by an operator (unlink): the records are not kept in step any more"
 
 
 def of_group(entries: Iterable[Journaled], group: str | None) -> list[Journaled]:

@@ -21,6 +21,7 @@ from bidisync_espo_advo.explaining import (
     HEAD,
     NAMES,
     Mask,
+    ended,
     entry_document,
     explanation_document,
     grouped,
@@ -52,6 +53,8 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
         return Exit.IN_SYNC
     state = f"{found.link.id}: {found.link.state.value}"
     report.say(f"{state} ({', '.join(str(other) for other in found.link.refs)})")
+    if found.link.tombstone is not None:
+        report.say(f"over since {utc_text(found.link.tombstone.at)} UTC: {ended(found.link)}")
     for name, decisions in grouped(found.now).items():
         if group in (None, name):
             report.table(f"now, {name}", HEAD, [line(decision, mask) for decision in decisions])

@@ -21,6 +21,7 @@ from bidisync.protocols import Clock, Observer, WorkQueue
 from bidisync.runners.timetable import Timetable
 from bidisync_espo_advo.app import PartySync, Store, open_queue, open_store, open_sync
 from bidisync_espo_advo.commands import SyncResult, remember_pass
+from bidisync_espo_advo.expiring import expire_when_due
 from bidisync_espo_advo.notifying import open_desk
 from bidisync_espo_advo.operating import standing
 from bidisync_espo_advo.settings import Settings
@@ -79,6 +80,10 @@ class Works:
                     LOG.warning("the %s did not end: %s", name, error)
                 except Exception as error:  # the timer outlives a defect of a pass
                     LOG.error("the %s failed: %s", name, type(error).__name__)
+            try:
+                await expire_when_due(self.settings, self.store, self.times, self.clock)
+            except SyncError as error:
+                LOG.warning("old values were not erased: %s", error)
             await self.clock.sleep(min(LOOK_S, max(0.05, await self._next())))
 
     async def _next(self) -> float:

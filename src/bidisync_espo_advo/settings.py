@@ -123,6 +123,13 @@ class NotifySettings:
         return self.espocrm or bool(self.urls)
 
 
+@attrs.frozen(kw_only=True)
+class PrivacySettings:
+    """The table ``[privacy]``. With 0 days values of the past stay as long as the state."""
+
+    keep_values_days: float = 0.0
+
+
 DEFAULT_GROUPS: Mapping[str, Mapping[str, object]] = {
     "stammdaten": {"strategy": "espocrm"},
     "register": {"strategy": "advoware"},
@@ -144,6 +151,7 @@ class Settings:
     groups: Mapping[str, GroupSettings] = attrs.field(factory=lambda: _structure_groups({}))
     web: WebSettings = WebSettings()
     notify: NotifySettings = NotifySettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -157,6 +165,12 @@ class Settings:
         settings = cls(groups=_structure_groups(tables.get("groups", {})), **values)
         _check(settings)
         return settings
+
+    def with_state(self, url: str) -> Settings:
+        """These settings with the state elsewhere; ``Misconfigured`` for an address that can't be right."""
+        moved = attrs.evolve(self, state=attrs.evolve(self.state, url=url))
+        _require_url(moved, "state", "url", ("sqlite", "postgresql"))
+        return moved
 
     def require_remotes(self) -> Settings:
         """These settings, if they are enough to reach both systems."""
@@ -183,6 +197,7 @@ _SECTIONS: Mapping[str, type] = {
     "guards": GuardSettings,
     "web": WebSettings,
     "notify": NotifySettings,
+    "privacy": PrivacySettings,
 }
 
 
@@ -341,6 +356,7 @@ def _check(settings: Settings) -> None:
         "advoware": ("requests_per_second",),
         "sync": ("search_lag_s",),
         "notify": ("down_after_s",),
+        "privacy": ("keep_values_days",),
         "guards": tuple(attrs.fields_dict(GuardSettings)),
     }
     for section, keys in notless.items():

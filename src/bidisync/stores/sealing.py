@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bidisync.errors import Misconfigured
 from bidisync.protocols import Seal
 from bidisync.stores.seal import Plain, Rekeyed, is_sealed_by
 from bidisync.stores.writer import Connection, Transaction
@@ -26,6 +27,11 @@ GROUP = 500
 def check(connection: Connection, seal: Seal) -> None:
     """``Misconfigured`` unless all that is stored can be read with this seal; an empty state takes it on."""
     marks = _marks(connection)
+    if BEFORE in marks and not isinstance(seal, Rekeyed):
+        raise Misconfigured(
+            "a change of keys was begun and did not end, so this is not the key of all that is stored:"
+            " finish that change first, with the old key and the new one"
+        )
     for text in marks.values():
         seal.unseal(text)
     if marks or not seal.prefix or isinstance(seal, Rekeyed):

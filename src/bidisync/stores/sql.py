@@ -336,6 +336,10 @@ _TABLES = {
 }
 
 
+CONTENT = {**_TABLES, "hint": "side, id, number, first_at, last_at, not_before, taken_until"}
+"""Every table with its columns: all that makes a state."""
+
+
 def _reading(table: str) -> str:
     return f"SELECT {_TABLES[table]} FROM {table}"
 

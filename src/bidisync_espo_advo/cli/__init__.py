@@ -13,7 +13,7 @@ import click
 
 from bidisync import __version__
 from bidisync.errors import Misconfigured, RateLimited, SyncError, Unauthorized, Unavailable
-from bidisync_espo_advo.cli import desk, passes, services, systems, trying
+from bidisync_espo_advo.cli import desk, passes, privacy, services, stating, systems, trying
 from bidisync_espo_advo.cli.options import Options, global_options
 
 WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
@@ -32,6 +32,7 @@ for _command in (
     *(passes.sync, passes.plan, passes.apply),
     *(desk.status, desk.conflicts, desk.resolve, desk.retry, desk.approve, desk.unlink, desk.forget),
     *(desk.explain, desk.history, desk.undo),
+    *(privacy.report, privacy.hold, privacy.expire, stating.state),
     *(systems.check, systems.certify),
     *(services.serve, services.worker),
     *(trying.demo, trying.simulate),

@@ -143,16 +143,19 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
 
 @click.command()
 @click.argument("link")
+@click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @global_options
 @click.pass_obj
-def forget(options: Options, link: str, yes: bool) -> int:
+def forget(options: Options, link: str, take_back: bool, yes: bool) -> int:
     """Erase what the state holds of a person; a tombstone stays, so that nothing is made again.
 
     The records in EspoCRM and Advoware are not touched. Backups of the state are yours to handle.
     """
-    from bidisync_espo_advo.desk import forget_command
+    from bidisync_espo_advo.desk import forget_command, readmit_command
 
     settings = options.settings()
+    if take_back:
+        return asyncio.run(readmit_command(settings, name=link, report=options.report))
     confirmed(yes, f"Erase everything about {link} from the state, for good?")
     return asyncio.run(forget_command(settings, name=link, report=options.report))

@@ -1,0 +1,71 @@
+"""The commands of the state as a whole: ``state move`` and ``state rotate``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from bidisync.errors import Misconfigured
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+@global_options
+@click.pass_obj
+def state(_options: Options) -> None:
+    """Bring the state as a whole to another database, or under another key.
+
+    Stop serve and all workers first.
+    """
+
+
+@state.command()
+@click.argument("url", required=False)
+@click.option("--url-file", type=FILE, help="Read the address from a file: a password on a command line can be seen.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@global_options
+@click.pass_obj
+def move(options: Options, url: str | None, url_file: Path | None, yes: bool) -> int:
+    """Bring the state to another, empty database.
+
+    URL is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE. All of the state is
+    moved, read back and compared, or nothing. The old place is refused from then on, and keeps
+    what it holds.
+    """
+    from bidisync_espo_advo.stating import move_command
+
+    if (url is None) == (url_file is None):
+        raise click.UsageError("give the new address, or --url-file")
+    if url_file is not None:
+        try:
+            url = url_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured("the file that --url-file names can't be read") from error
+    settings = options.settings()
+    confirmed(yes, "Move the state? Nothing else may use it meanwhile.")
+    return asyncio.run(move_command(settings, url=url or "", report=options.report))
+
+
+@state.command()
+@click.option("--new-key-file", type=FILE, help="The new key: a long random text, alone in a file.")
+@click.option("--no-key", is_flag=True, help="Store everything readable from now on.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@global_options
+@click.pass_obj
+def rotate(options: Options, new_key_file: Path | None, no_key: bool, yes: bool) -> int:
+    """Bring all that is stored from the key in the settings to a new one.
+
+    Where it was interrupted, the same command goes on. Also encrypts a state that was not,
+    and the other way round.
+    """
+    from bidisync_espo_advo.stating import rotate_command
+
+    if (new_key_file is None) != no_key:
+        raise click.UsageError("give --new-key-file, or --no-key")
+    settings = options.settings()
+    confirmed(yes, "Write the whole state anew? Nothing else may use it meanwhile.")
+    return asyncio.run(rotate_command(settings, key_file=new_key_file, report=options.report))
