@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from bidisync_espo_advo import cli
 from bidisync_espo_advo.settings import render_toml
 
 
@@ -66,6 +68,14 @@ async def run(*arguments: str, cwd: Path, **env: str) -> Ended:
     process = await start(*arguments, cwd=cwd, **env)
     out, err = await asyncio.wait_for(process.communicate(), 120)
     return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def within(*arguments: str, cwd: Path) -> Ended:
+    """The command, ended, in a thread of this process: what many calls need, as a new process takes a while."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = await asyncio.to_thread(cli.run, ["--config", str(cwd / "espo-advo.toml"), *arguments])
+    return Ended(status, out.getvalue(), err.getvalue())
 
 
 @asynccontextmanager

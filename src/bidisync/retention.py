@@ -1,6 +1,7 @@
 """How long values stay in the state: after that time they are erased, and what was done stays readable.
 
-Two places hold values of the past: the journal, and links that are over. A walk through the
+Values of the past are in the journal, in links that are over, and in what a write of ours
+replaced, which a link remembers for a while. A walk through the
 journal goes from its oldest entry on, a portion at a time, and remembers how far everything
 is old enough; a kill in the middle repeats a portion at most. Links under a retention hold
 keep theirs.
@@ -14,9 +15,9 @@ from contextlib import suppress
 import attrs
 
 from bidisync.errors import Contended
-from bidisync.model import Ref
+from bidisync.model import Ref, Side
 from bidisync.protocols import Clock, StateStore
-from bidisync.state import Journaled, without_values
+from bidisync.state import Journaled, Link, without_values
 
 PORTION = 500
 _PLACE = "retention:place"  # up to this number of the journal nothing is left to do
@@ -25,7 +26,7 @@ _AGAIN = "retention:again"  # when to begin anew, for what the walk passed by: h
 
 @attrs.frozen
 class Expired:
-    """What was erased: entries of the journal, links that were over; whether more is left for another time."""
+    """What was erased: of how many entries of the journal and links; whether more is left for another time."""
 
     entries: int
     links: int
@@ -39,7 +40,7 @@ async def expire(store: StateStore, clock: Clock, *, keep_s: float, portions: in
     """
     before = clock.now() - keep_s
     entries, more = await _Walk(store, clock.now(), keep_s).through(portions)
-    links = await _over(store, clock, before)
+    links = await _outdated(store, clock.now(), before)
     if entries or links:
         await store.shred()
     return Expired(entries, links, more)
@@ -108,17 +109,27 @@ class _Walk:
             await self.store.set_mark(_AGAIN, repr(at))
 
 
-async def _over(store: StateStore, clock: Clock, before: float) -> int:
-    """Take the values out of links that were over by then; how many had any."""
+async def _outdated(store: StateStore, now: float, before: float) -> int:
+    """Take out of links what they need no more; how many held such a thing."""
     number = 0
     async for links in store.links():
         for link in links:
-            if link.tombstone is None or link.tombstone.at >= before or link.retained(clock.now()):
-                continue
-            watch = None if link.watch is None or link.watch.until < before else link.watch
-            bare = attrs.evolve(link, left_shadow=None, right_shadow=None, base={}, reviews=(), watch=watch)
-            if bare != link:
+            bare = link if link.retained(now) else _bare(link, before)
+            if bare is not link:
                 with suppress(Contended):  # somebody works on it: at the next occasion
                     await store.save(bare)
                     number += 1
     return number
+
+
+def _bare(link: Link, before: float) -> Link:
+    """The link without values that are older and needed no more; itself if it has none."""
+    if link.tombstone is not None and link.tombstone.at < before:
+        watch = None if link.watch is None or link.watch.until < before else link.watch
+        bare = attrs.evolve(link, left_shadow=None, right_shadow=None, base={}, reviews=(), watch=watch)
+        return link if bare == link else bare
+    for side in Side:
+        shadow = link.shadow(side)
+        if shadow is not None and shadow.replaced is not None and shadow.replaced.until < before:
+            link = link.with_shadow(side, attrs.evolve(shadow, replaced=None))
+    return link
