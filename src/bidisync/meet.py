@@ -73,28 +73,23 @@ class Meeting:
         )
         if any(links[one.ref].forgotten for one in self._same(mine, candidates) if one.ref in links):
             return Defer(FORGOTTEN)
-        if isinstance(verdict, Ref) and await self._has_namesake(mine, side):
-            return Defer("match_several")
-        return Defer(FORGOTTEN) if verdict is None and await self._was_forgotten(mine, side) else verdict
+        return verdict if isinstance(verdict, Defer) else await self._beside(mine, side, verdict) or verdict
 
     def _same(self, mine: Snapshot, known: Sequence[Known]) -> list[Known]:
         """Those that answer to a strong key of this record."""
         keys = self.index.keys(mine)
         return [one for one in known if shares_strong(keys, one.keys)]
 
-    async def _was_forgotten(self, mine: Snapshot, side: Side) -> bool:
-        """Whether a record of the same side whose values were erased answers to a strong key of this one."""
-        same = self._same(mine, await self.index.matches(side, mine))
-        links = await self.parts.store.load([one.ref for one in same])
-        return any(link.forgotten for link in links.values())
+    async def _beside(self, mine: Snapshot, side: Side, found: Ref | None) -> Defer | None:
+        """Why another record of the same side that answers to a strong key of this one leaves it to a person.
 
-    async def _has_namesake(self, mine: Snapshot, side: Side) -> bool:
-        """Whether another record of the same side answers to the same strong key: then nobody knows whose it is."""
-        keys = self.index.keys(mine)
-        return any(
-            known.ref.id != mine.id and shares_strong(keys, known.keys)
-            for known in await self.index.matches(side, mine)
-        )
+        It was forgotten: then this one may be somebody who is not to come back. Or there is a
+        counterpart: then nobody knows whose it is.
+        """
+        same = [one.ref for one in self._same(mine, await self.index.matches(side, mine)) if one.ref.id != mine.id]
+        if any(link.forgotten for link in (await self.parts.store.load(same)).values()):
+            return Defer(FORGOTTEN)
+        return Defer("match_several") if same and found is not None else None
 
     async def _named(self, mine: Snapshot, side: Side, counterpart: str) -> Ref | Defer:
         """The counterpart that the record itself names, unless another record names it too."""

@@ -17,7 +17,7 @@ from bidisync.imposing import Choose
 from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, Seen, Value, Versions
 from bidisync.state import Link
 from bidisync_espo_advo.app import open_store, open_sync
-from bidisync_espo_advo.commands import Exit
+from bidisync_espo_advo.commands import Exit, read_ref
 from bidisync_espo_advo.explaining import NAMES, Mask, versions_document, versions_line
 from bidisync_espo_advo.fields import GROUPS, party_fields
 from bidisync_espo_advo.operating import link_named, opened_state
@@ -175,10 +175,15 @@ def _values(path: Path, group: str) -> Mapping[str, Value]:
     return document
 
 
-async def forget_command(settings: Settings, *, name: str, report: Report) -> int:
-    """Take everything about a person out of the state."""
-    async with opened_state(settings) as store:
-        erased = await forget(store, SystemClock(), await link_named(store, name))
+async def forget_command(settings: Settings, *, name: str, report: Report, even_unknown: bool = False) -> int:
+    """Take everything about a person out of the state; with ``even_unknown`` also a record that it does not know."""
+    async with opened_state(settings, create=even_unknown) as store:
+        if even_unknown:
+            ref = read_ref(name)
+            link = (await store.load([ref])).get(ref) or Link.begin(ref)
+        else:
+            link = await link_named(store, name)
+        erased = await forget(store, SystemClock(), link)
     rows = [
         ("erased", "every value that was stored, the journal's included"),
         ("stays", "a tombstone with the two ids and keyed hashes, so that nothing is made again"),

@@ -21,9 +21,9 @@ from bidisync_espo_advo.settings import Settings
 
 
 @asynccontextmanager
-async def opened_state(settings: Settings) -> AsyncIterator[Store]:
-    """The state that the settings name; ``Misconfigured`` where there is none yet."""
-    store = await open_store(settings, create=False)
+async def opened_state(settings: Settings, *, create: bool = False) -> AsyncIterator[Store]:
+    """The state that the settings name; ``Misconfigured`` where there is none yet, unless it may be made."""
+    store = await open_store(settings, create=create)
     try:
         yield store
     finally:

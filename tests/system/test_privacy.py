@@ -136,8 +136,24 @@ async def test_a_lost_state_knows_nothing_of_whom_it_forgot(tmp_path):
         for id in (kept, deleted):
             assert (await run("forget", f"left:{id}", "--yes", cwd=tmp_path)).status == 0
         office.crm.store.delete(deleted)
-        for file in tmp_path.glob("state.db*"):
-            file.unlink()
+
+        def lose():
+            for file in tmp_path.glob("state.db*"):
+                file.unlink()
+
+        lose()
+        unknown = await run("forget", f"right:{numbers[deleted]}", "--yes", cwd=tmp_path)
+        assert (unknown.status, unknown.out) == (2, "")
+        for name in (f"right:{numbers[deleted]}", f"right:{numbers[kept]}", f"left:{kept}"):
+            ended = await run("forget", name, "--even-unknown", "--yes", cwd=tmp_path)
+            assert ended.status == 0, ended.err
+        office.forget_calls()
+        before = office.crm.store.records[kept]["zusatz"]
+        office.crm.store.edit(kept, zusatz="bleibt hier")
+        assert (await swept(tmp_path))["created"] == {"left": 0, "right": 0}
+        assert office.writes() == 0, "who keeps a list can forget them again, before anything comes back"
+        office.crm.store.edit(kept, zusatz=before)
+        lose()
         done = await swept(tmp_path)
         assert done["created"] == {"left": 1, "right": 0}, "whose record was deleted on one side is made again"
         office.crm.store.edit(kept, zusatz="wieder im Gleichschritt")

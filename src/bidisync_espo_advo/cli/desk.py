@@ -144,10 +144,11 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
 @click.command()
 @click.argument("link")
 @click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
+@click.option("--even-unknown", is_flag=True, help="Also a record that the state does not know: after it was lost.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @global_options
 @click.pass_obj
-def forget(options: Options, link: str, take_back: bool, yes: bool) -> int:
+def forget(options: Options, link: str, take_back: bool, even_unknown: bool, yes: bool) -> int:
     """Erase what the state holds of a person; a tombstone stays, so that nothing is made again.
 
     The records in EspoCRM and Advoware are not touched. Backups of the state are yours to handle.
@@ -158,4 +159,5 @@ def forget(options: Options, link: str, take_back: bool, yes: bool) -> int:
     if take_back:
         return asyncio.run(readmit_command(settings, name=link, report=options.report))
     confirmed(yes, f"Erase everything about {link} from the state, for good?")
-    return asyncio.run(forget_command(settings, name=link, report=options.report))
+    work = forget_command(settings, name=link, report=options.report, even_unknown=even_unknown)
+    return asyncio.run(work)
