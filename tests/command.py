@@ -17,6 +17,7 @@ import attrs
 
 from bidisync_espo_advo import cli
 from bidisync_espo_advo.settings import render_toml
+from leaks import WATCH
 
 
 @attrs.frozen
@@ -67,7 +68,15 @@ async def run(*arguments: str, cwd: Path, **env: str) -> Ended:
     """The command, ended."""
     process = await start(*arguments, cwd=cwd, **env)
     out, err = await asyncio.wait_for(process.communicate(), 120)
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    return _heard(arguments, Ended(process.returncode or 0, out.decode(), err.decode()))
+
+
+def _heard(arguments: tuple[str, ...], ended: Ended) -> Ended:
+    """The same, once it is known what the command said to somebody who did not ask for values."""
+    if "--show-values" not in arguments:
+        WATCH.hear(f"stdout of {' '.join(arguments)}", ended.out)
+    WATCH.hear(f"stderr of {' '.join(arguments)}", ended.err)
+    return ended
 
 
 async def within(*arguments: str, cwd: Path) -> Ended:
@@ -75,7 +84,7 @@ async def within(*arguments: str, cwd: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = await asyncio.to_thread(cli.run, ["--config", str(cwd / "espo-advo.toml"), *arguments])
-    return Ended(status, out.getvalue(), err.getvalue())
+    return _heard(arguments, Ended(status, out.getvalue(), err.getvalue()))
 
 
 @asynccontextmanager

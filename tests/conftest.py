@@ -1,11 +1,14 @@
 """How thoroughly properties are tested: a little here, the same every time in CI, long at night; and what was found."""
 
+import logging
 import os
 from collections.abc import Iterator
 
 import pytest
 import stamina
 from hypothesis import HealthCheck, Phase, Verbosity, settings
+
+from leaks import WATCH
 
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile(
@@ -31,6 +34,16 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # a mutant has only to be noticed
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=os.environ.get("BIDISYNC_LEAKS") == "1")
+def nothing_leaks() -> Iterator[None]:
+    """With ``python3 dev leaks``: no value and no secret is in what the test's logs and commands said."""
+    WATCH.clear()
+    logging.getLogger().addHandler(WATCH)
+    yield
+    logging.getLogger().removeHandler(WATCH)
+    assert WATCH.leaked() == []
 
 
 @pytest.fixture

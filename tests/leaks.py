@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+import logging
+import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -41,7 +43,7 @@ class Forms:
     exact: Mapping[bytes, str]
 
 
-@lru_cache(maxsize=2000)
+@lru_cache(maxsize=20_000)
 def forms(text: str) -> Forms:
     """Every spelling of a text that is looked for, with its name."""
     folded: dict[bytes, str] = {}
@@ -117,3 +119,49 @@ def files(folder: Path, *but: str) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in but
     }
+
+
+class Watch(logging.Handler):
+    """Keeps, during one test, what must not get out and what was said: ``python3 dev leaks`` compares them.
+
+    Simulators hand in the values of their people and the secrets that reach them; commands
+    what they printed to somebody who did not ask for values; loggers every line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.on = os.environ.get("BIDISYNC_LEAKS") == "1"
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.secret: set[str] = set()
+        self.said: dict[str, bytes] = {}
+
+    def keep(self, records: Iterable[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take on the people of a simulator, and the secrets in a configuration."""
+        if self.on:
+            self.secret |= values_of(records)
+            self.secret |= {
+                value
+                for table in tables.values()
+                for key in ("api_key", "secret_key", "password", "encryption_key", "token")
+                if isinstance(value := table.get(key), str)
+            }
+
+    def hear(self, who: str, text: str | bytes) -> None:
+        """Take down what was said."""
+        if self.on:
+            said = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            self.said[who] = self.said.get(who, b"") + said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take down a line of a log, with everything that came with it."""
+        self.hear(f"the log {record.name}", f"{self.format(record)} {record.__dict__}\n")
+
+    def leaked(self) -> list[str]:
+        """What got out."""
+        return leaks(self.secret, self.said)
+
+
+WATCH = Watch()

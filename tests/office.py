@@ -11,6 +11,7 @@ import attrs
 
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
+from leaks import WATCH
 
 FAST = {"lock": {"lease_s": 4.0}, "sync": {"search_lag_s": 0.2}}
 """Times that let a test see what follows a crash: requests of at most 3 s."""
@@ -87,4 +88,8 @@ async def opened(
         }
         for name, table in tables.items():
             merged[name] = {**merged.get(name, {}), **table}
-        yield Office(crm, erp, merged)
+        try:
+            yield Office(crm, erp, merged)
+        finally:
+            for people in (crm.store.records, erp.store.records):
+                WATCH.keep(people.values(), merged)

@@ -20,6 +20,7 @@ import attrs
 from bidisync.clock import utc_text
 from bidisync_espo_advo.webhook import signature
 from command import configure, start
+from leaks import WATCH
 from office import FAST, Office
 
 TOKEN = "token-of-the-tests"
@@ -83,6 +84,7 @@ async def running(*command: str, cwd: Path) -> AsyncIterator[Served]:
     async def read_errors(stream: asyncio.StreamReader) -> None:
         async for line in stream:
             told.append(line.decode())
+            WATCH.hear("stderr of a service", line)
             ready.set()
 
     reader = asyncio.create_task(read_errors(process.stderr))

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import html
 import json
+import logging
 import unicodedata
 import urllib.parse
 
@@ -15,7 +16,7 @@ import pytest
 from bidisync_espo_advo import operating
 from bidisync_espo_advo.simulators.server import FaultRule
 from command import within as run
-from leaks import files, leaks, values_of
+from leaks import Watch, files, leaks, values_of
 from office import opened
 from served import BEARER, TOKEN, begun, drained, free_port, hooked, running, until, write_config
 
@@ -58,6 +59,26 @@ def test_every_spelling_of_a_text_that_was_planted_is_found(spelt, text):
     blob = b"\x00\xff noise " + SPELT[spelt](text) + b" noise \x00"
     assert leaks([text], {"place": blob})
     assert not leaks(["Gartenzwerg-Äöü", "1912-02-17"], {"place": blob})
+
+
+def test_what_a_test_says_is_searched_for_what_its_people_are_called():
+    watch = Watch()
+    watch.on = True
+    watch.keep([{"lastName": NAME, "firstName": "Zipfelmütze"}], {"espocrm": {"api_key": KEY}})
+    watch.hear("stderr", "all is well")
+    assert watch.leaked() == []
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        logger = logging.Logger("quiet")
+        logger.addHandler(watch)
+        logger.exception("it failed", extra={"who": NAME.upper()})
+    assert [text.partition(" as ")[0] for text in watch.leaked()] == [
+        f"the log quiet: {NAME!r}",
+        f"the log quiet: {KEY!r}",
+    ]
+    watch.clear()
+    assert watch.leaked() == []
 
 
 def peopled(office):
@@ -178,7 +199,7 @@ async def test_a_noisy_day_leaves_neither_a_value_nor_a_secret_anywhere(tmp_path
     assert leaks([*values, *secrets], places) == []
     shown = await run("history", "--show-values", cwd=tmp_path)
     assert len(leaks(values, {"history": shown.out.encode()})) > 5, "what is looked for would be found"
-    planted = {**places, "logs": logs + base64.b64encode(f"x{NAME}".encode())}
+    planted = {"logs": logs + base64.b64encode(f"x{NAME}".encode())}
     assert len(leaks([*values, *secrets], planted)) == 1
 
 
