@@ -16,6 +16,7 @@ from bidisync.stores.sqlite import SqliteStore
 from command import configure, start
 from command import within as run
 from office import FAST, Office, opened
+from served import TOKEN, running, until
 
 WORDS = ("Vergissmeinnicht", "Hinterlassenschaft", "Neuername")
 
@@ -209,6 +210,24 @@ async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_s
         office.forget_calls()
         await swept(tmp_path)
         assert office.writes() == 0
+
+
+async def test_a_service_erases_by_itself_what_has_had_its_time(tmp_path):
+    async with opened(crm_records=2) as office:
+        tables = tables_of(tmp_path, office, privacy={"keep_values_days": 20.0}, web={"token": TOKEN})
+        configure(tmp_path, {**tables, "privacy": {}})
+        await swept(tmp_path)
+        id = next(iter(office.crm.store.records))
+        for field, word in (("zusatz", "Altwort"), ("zusatz", "Jetztwort"), ("titel", "Prof.")):
+            office.crm.store.edit(id, **{field: word})
+            await swept(tmp_path)
+        await aged(tmp_path / "state.db", days=30)
+        assert b"Altwort" in stored(tmp_path)
+        configure(tmp_path, tables)
+        async with running("serve", "--port", "0", cwd=tmp_path) as served:
+            await until(lambda: b"Altwort" not in stored(tmp_path), what="the end of old values")
+            assert b"Jetztwort" in stored(tmp_path)
+            assert (await served.stop())[0] == 0
 
 
 async def aged(path: Path, days: float) -> None:
