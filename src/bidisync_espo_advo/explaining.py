@@ -125,6 +125,7 @@ def explanation_document(found: Explanation, mask: Mask, group: str | None) -> d
         "right": link.right_id,
         "state": link.state.value,
         "ended": ended_document(link),
+        "hold": hold_document(link),
         "groups": {
             name: [document(decision, mask) for decision in decisions]
             for name, decisions in grouped(found.now).items()
@@ -144,6 +145,14 @@ def ended_document(link: Link) -> dict[str, object] | None:
     if over is None:
         return None
     return {"at": utc_text(over.at), "by": over.by, "gone": [side.value for side in over.gone], "why": ended(link)}
+
+
+def hold_document(link: Link) -> dict[str, object] | None:
+    """The retention hold on a link; ``None`` without one."""
+    hold = link.retention
+    if hold is None:
+        return None
+    return {"since": utc_text(hold.since), "until": None if hold.until is None else utc_text(hold.until)}
 
 
 def ended(link: Link) -> str:

@@ -25,6 +25,7 @@ from bidisync_espo_advo.explaining import (
     entry_document,
     explanation_document,
     grouped,
+    hold_document,
     line,
     of_group,
 )
@@ -55,6 +56,9 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
     report.say(f"{state} ({', '.join(str(other) for other in found.link.refs)})")
     if found.link.tombstone is not None:
         report.say(f"over since {utc_text(found.link.tombstone.at)} UTC: {ended(found.link)}")
+    hold = hold_document(found.link)
+    if hold is not None:
+        report.say(f"retention hold since {hold['since']} UTC, until {hold['until'] or 'it is released'}")
     for name, decisions in grouped(found.now).items():
         if group in (None, name):
             report.table(f"now, {name}", HEAD, [line(decision, mask) for decision in decisions])

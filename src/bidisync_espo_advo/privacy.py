@@ -18,7 +18,7 @@ from bidisync.retention import expire
 from bidisync.state import Journaled, Link
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.expiring import DAY_S
-from bidisync_espo_advo.explaining import NAMES, Mask, ended
+from bidisync_espo_advo.explaining import NAMES, Mask, ended, hold_document
 from bidisync_espo_advo.operating import link_named, opened_state
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
@@ -169,11 +169,7 @@ async def hold_command(
         elif links:
             await retain(store, clock, links, None if until is None else moment(until, ends=True))
         held = [link async for group in store.links() for link in group if link.retained(clock.now())]
-    documents = [
-        {"link": link.id, "since": utc_text(hold.since), "until": None if hold.until is None else utc_text(hold.until)}
-        for link in held
-        if (hold := link.retention) is not None
-    ]
+    documents = [{"link": link.id, **(hold_document(link) or {})} for link in held]
     rows = [(str(one["link"]), f"since {one['since']}, until {one['until'] or 'it is released'}") for one in documents]
     report.show("Retention holds", rows or [("none", "")], {"held": documents})
     return Exit.IN_SYNC

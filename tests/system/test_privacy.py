@@ -189,6 +189,9 @@ async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_s
         await aged(tmp_path / "state.db", days=30)
         held = await run("--json", "hold", f"left:{two}", "--until", "2999-12-31", cwd=tmp_path)
         assert [(h["link"], h["until"][:10]) for h in held.json["held"]] == [(f"left:{two}", "3000-01-01")], held.err
+        told = await run("--json", "explain", f"left:{two}", cwd=tmp_path)
+        assert told.json["hold"]["until"][:10] == "3000-01-01"
+        assert "retention hold since" in (await run("explain", f"left:{two}", cwd=tmp_path)).out
         assert (await run("expire", "--yes", cwd=tmp_path)).status == 2, "no age is set"
         assert (await run("expire", cwd=tmp_path)).status == 2, "it asks first"
         assert all(word in stored(tmp_path) for word in (b"Altwort", b"Haltwort", b"Jetztwort"))
