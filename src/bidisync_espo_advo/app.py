@@ -293,7 +293,11 @@ async def open_store(settings: Settings, *, create: bool = True) -> Store:
     """The state that the settings name."""
     if settings.state.url == "sqlite:///:memory:":
         return MemoryStore()
-    store = await open_database(settings, create=create, seal=seal_of(settings))
+    return await _still_here(await open_database(settings, create=create, seal=seal_of(settings)))
+
+
+async def _still_here(store: SqlStore) -> SqlStore:
+    """The store, unless what it holds was moved elsewhere."""
     try:
         moved = await store.get_mark(MOVED)
         if moved is not None:
@@ -316,7 +320,7 @@ async def rehearsed_store(settings: Settings) -> StateStore:
     seal = seal_of(settings)
     if settings.state.url.startswith("sqlite:"):
         path = settings.state.url.removeprefix("sqlite:///")
-        return MemoryStore() if path == ":memory:" else await SqliteStore.rehearse(path, seal=seal)
+        return MemoryStore() if path == ":memory:" else await _still_here(await SqliteStore.rehearse(path, seal=seal))
     original = await _postgres().look(settings.state.url, seal=seal)
     copy = await SqliteStore.open(":memory:", seal=seal)
     if original is not None:
@@ -327,7 +331,7 @@ async def rehearsed_store(settings: Settings) -> StateStore:
             raise
         finally:
             await original.close()
-    return copy
+    return await _still_here(copy)
 
 
 def seal_of(settings: Settings) -> Seal:

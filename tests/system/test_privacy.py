@@ -290,9 +290,10 @@ async def test_a_state_is_moved_by_one_command_and_the_old_place_is_refused(tmp_
         assert moved.status == 0, moved.err
         assert (moved.json["rows"]["link"], moved.json["set"]) == (6, "state.url")
         assert "p%40ss" not in moved.out + moved.err
-        late = await run("sync", cwd=tmp_path)
-        assert (late.status, late.out) == (2, "")
-        assert "was moved to PostgreSQL" in late.err
+        for command in ("sync", "plan", "status", "check"):
+            late = await run(command, cwd=tmp_path)
+            assert late.status == 2, command
+            assert "was moved to PostgreSQL" in late.err + late.out
         for other in (url, "sqlite:///other.db"):
             assert (await run("state", "move", other, "--yes", cwd=tmp_path)).status == 2
         configure(tmp_path, {**tables, "state": {"url": url}})
