@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
-import stamina
 from aiohttp.abc import AbstractResolver
 
 from bidisync.circuit import Circuit
@@ -292,6 +291,8 @@ class Wire:
             if not isinstance(error, _TryAgain) or left <= 0:
                 return False
             return True if error.after is None else error.after if error.after <= left else False
+
+        import stamina
 
         try:
             async for attempt in stamina.retry_context(
