@@ -171,6 +171,10 @@ class _TryAgain(Exception):
         self.meaning, self.after = meaning, after
 
 
+class _Alone(_TryAgain):
+    """A write that the system failed at while it answered: the fault may be that of this record alone."""
+
+
 Usable = Callable[[Response], bool]
 """Whether a reply with success in its status has the body that it should have."""
 
@@ -254,6 +258,9 @@ class Wire:
         except RateLimited:
             self.circuit.succeeded()
             raise
+        except _Alone as error:
+            self.circuit.succeeded()
+            raise error.meaning from error.__cause__
         except Unavailable as error:
             if error.system or isinstance(error, Unconfirmed):
                 self.circuit.failed(self.clock.monotonic())
@@ -277,6 +284,8 @@ class Wire:
         if request.writes:
             try:
                 return await self._once(request, final, systemic)
+            except _Alone:
+                raise
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
         until = self.clock.monotonic() + self.retry_for_s
@@ -344,7 +353,8 @@ class Wire:
         reason = f"answered {response.status} to a {request.method}"
         if systemic(response) and not request.writes:
             raise _TryAgain(self.unreachable(reason), after)
-        raise _TryAgain(self._lost(request, reason, response), after)
+        meaning = self._lost(request, reason, response)
+        raise _Alone(meaning) if request.writes and response.status == 500 else _TryAgain(meaning, after)
 
     def unreachable(self, what: str) -> Unavailable:
         """The whole system is out of reach."""
