@@ -146,7 +146,7 @@ def expressions():
 async def test_every_label_and_every_value_that_an_expression_asks_for_exists():
     text, _, _ = await scraped(*RARE)
     labels = {}
-    for (name, pairs), _ in samples(text).items():
+    for name, pairs in samples(text):
         labels.setdefault(name, set()).update(label for label, _ in pairs)
     values = {
         "state": {state.value for state in LinkState},

@@ -68,7 +68,7 @@ async def test_the_demo_goes_on_syncing_until_it_is_told_to_stop_and_ends_in_ord
         async with running.session.get(f"{running.site}/readyz", headers={"Authorization": ""}) as response:
             assert response.status == 401
         async with running.session.get(f"{running.erp}/_simulator/records") as response:
-            number = (await response.json())[-1]["betNr"]  # one that came from EspoCRM: nothing of it waits for a person
+            number = (await response.json())[-1]["betNr"]  # it came from EspoCRM: nothing of it waits for a person
         before = await running.puts()
         url = f"{running.erp}/_simulator/records/{number}"
         async with running.session.patch(url, json={"titel": "Prof. Dr."}) as response:
