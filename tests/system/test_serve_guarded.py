@@ -3,72 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import aiohttp
-import attrs
 import pytest
 
-from bidisync.errors import Unavailable
 from bidisync.model import Ref, Side
-from bidisync_espo_advo.web import Site, application, listening
-from bidisync_espo_advo.web.access import Access
-from bidisync_espo_advo.web.intake import Intake
-from bidisync_espo_advo.web.keeping import Keeping
+from door import BODY, HOOK, SECRET, door
 from served import BEARER, TOKEN, signed, signed_as_before
 
-HOOK, SECRET = "65f0c0ffee", "0123456789abcdef0123456789abcdef"
+__all__ = ["door"]
+
 MIB = 1024 * 1024
-
-
-@attrs.define
-class Kept:
-    """What was kept durably; ``broken`` as long as it can't be."""
-
-    groups: list[list[Ref]] = attrs.Factory(list)
-    broken: bool = False
-
-    async def __call__(self, refs: Sequence[Ref]) -> None:
-        await asyncio.sleep(0.01)
-        if self.broken:
-            raise Unavailable("no room left", system="state")
-        self.groups.append(list(refs))
-
-    @property
-    def refs(self) -> list[Ref]:
-        return [ref for group in self.groups for ref in group]
-
-
-@attrs.frozen
-class Door:
-    url: str
-    kept: Kept
-    session: aiohttp.ClientSession
-    app: object
-
-    async def send(self, body: bytes, headers: dict[str, str], event: str = "update") -> int:
-        url = f"{self.url}/webhooks/espocrm/{event}"
-        async with self.session.post(url, data=io.BytesIO(body), headers=headers) as response:
-            return response.status
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    kept = Kept()
-
-    async def nothing() -> dict[str, str]:
-        return {}
-
-    intake = Intake({HOOK: SECRET, "empty": ""}, Keeping(kept), body_s=1.0)
-    app = application(Site(Access(TOKEN), intake, nothing, nothing))
-    async with listening(app, "127.0.0.1", 0, idle_s=1.0) as url, aiohttp.ClientSession() as session:
-        yield Door(url, kept, session, app)
-
-
-BODY = json.dumps([{"id": "a1"}, {"id": "b2"}, {"id": "a1"}]).encode()
 
 
 @pytest.mark.parametrize("sign", [signed, signed_as_before])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from importlib import resources
@@ -21,6 +22,8 @@ OPEN = frozenset({"/healthz", "/webhooks/espocrm/{event}", "/login", "/static/{n
 COOKIE = "espo_advo_session"
 SESSION_S = 12 * 3600
 MOST_SESSIONS = 1000
+FORM_S = 5.0
+LOG = logging.getLogger("bidisync_espo_advo")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADERS = {
@@ -57,6 +60,9 @@ class Access:
         except web.HTTPException as error:
             error.headers.update(HEADERS)
             raise
+        except Exception as error:  # what it was about stays out of the log: it may quote the request
+            LOG.error("a request failed: %s", type(error).__name__)
+            response = web.json_response({"error": "this failed"}, status=500)
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
@@ -85,9 +91,7 @@ class Access:
         """A session for whoever knows the token."""
         if not _same_site(request):
             return web.Response(status=403, text="not from this site")
-        form = await request.post()
-        given = form.get("token")
-        if not isinstance(given, str) or not self._right(given):
+        if not self._right(await _token_of(request)):
             return web.Response(status=401, text=_page("This is not the token."), content_type="text/html")
         id = secrets.token_urlsafe(32)
         now = asyncio.get_running_loop().time()
@@ -116,7 +120,17 @@ class Access:
         return self._sessions.get(_hashed(request.cookies.get(COOKIE, "")), 0.0) > asyncio.get_running_loop().time()
 
     def _right(self, given: str) -> bool:
-        return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+        return bool(self.token) and hmac.compare_digest(_bytes(given), _bytes(self.token))
+
+
+async def _token_of(request: web.Request) -> str:
+    """The token in the form that was sent; empty where there is none, or it does not come in time."""
+    try:
+        async with asyncio.timeout(FORM_S):
+            given = (await request.post()).get("token")
+    except (TimeoutError, ValueError, LookupError, ConnectionError):
+        return ""
+    return given if isinstance(given, str) else ""
 
 
 async def static(request: web.Request) -> web.Response:
@@ -134,11 +148,19 @@ def _same_site(request: web.Request) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def _hashed(id: str) -> str:
-    return hashlib.sha256(id.encode()).hexdigest()
+    return hashlib.sha256(_bytes(id)).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    """What stood in a header, also where it is no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _page(told: str = "") -> str:
