@@ -2,7 +2,8 @@
 
 A create happens at most once per intent. When its outcome is not known, the record is
 looked for, again after every trace of the first request must have shown up, and only then
-sent again, with the same payload, as often as any failing write is tried. What both sides agree on afterwards is that payload.
+sent again, with the same payload, as often as any failing write is tried. What both sides
+agree on afterwards is that payload.
 """
 
 from __future__ import annotations

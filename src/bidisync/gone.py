@@ -108,7 +108,9 @@ def _missing(parts: Parts, link: Link, side: Side) -> Missing:
 def _ripe(parts: Parts, link: Link) -> bool:
     """Whether the record has been missing for long enough, or was found so in two passes."""
     missing = link.missing
-    return missing is not None and (missing.passes >= PASSES or parts.clock.now() - missing.since >= parts.limits.grace_s)
+    return missing is not None and (
+        missing.passes >= PASSES or parts.clock.now() - missing.since >= parts.limits.grace_s
+    )
 
 
 def _for_a_person(reason: str) -> Plan:
