@@ -385,6 +385,7 @@ class Office:
             clock=seats.clock,
             chance=seats.chance,
             observers=(seats.observer,),
+            rehearse=seats.rehearse,
         ) as sync:
             yield sync.sweeps
 

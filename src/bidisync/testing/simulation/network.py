@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bidisync.testing.simulation.world import World
 
 TRIP_S = 0.04
-FAULTY = 0.07
 
 
 class NotSent(Exception):
@@ -87,7 +86,9 @@ class Network:
         if process is not None and ask.writes and world.poisonous(process, ask.id):
             await asyncio.sleep(TRIP_S)
         common = _WRITES if ask.writes else _READS
-        drawn = world.draw(f"net.{self.remote}", FAULTY, len(common) + len(ask.twists))
+        if ask.writes:
+            world.watch.requested(process, f"{self.remote} {ask.label}")
+        drawn = world.draw(f"net.{self.remote}", world.scenario.exercise.requests_faulty, len(common) + len(ask.twists))
         if world.ordered is not None and process is not None:
             drawn = world.ordered(self.remote, ask, common, drawn)
         waiting: asyncio.Future[Any] = world.loop.create_future()

@@ -13,6 +13,7 @@ from bidisync.identity import Identity
 from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
 from bidisync.parts import Limits, Parts
 from bidisync.protocols import Guard, Replica
+from bidisync.rehearsal import Rehearsal
 from bidisync.schema import Policy
 from bidisync.state import Link
 from bidisync.sweep import Sweep
@@ -95,6 +96,8 @@ class Pair:
     async def open(self, world: World, process: Process, seats: Seats) -> AsyncIterator[Sweep]:
         """An engine of its own over the shared state."""
         left, right = (self._replica(world, side) for side in Side)
+        if seats.rehearse:
+            left, right = Rehearsal(left, "l9999"), Rehearsal(right, "r9999")
         exercise = self.exercise
         guard: Guard = world.office.guard(exercise.asks) if exercise.drills else hold_deletes
         parts = Parts(
@@ -106,6 +109,7 @@ class Pair:
             identity=self.identity,
             guard=guard,
             bounds=self.bounds,
+            scope=world.scope,
             clock=seats.clock,
             chance=seats.chance,
             limits=Limits(
