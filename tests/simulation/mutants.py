@@ -171,6 +171,7 @@ MUTANTS = (
         "create.py",
         "        if self.parts.clock.now() < intent.not_before:\n            return link\n        if doubtful",
         "        if doubtful",
+        scenarios=("newcomers", "unhinted-newcomers"),
     ),
     Mutant(
         "sent again without a search",
@@ -190,7 +191,7 @@ MUTANTS = (
         "meet.py",
         "        await self._not_just_made(link, mine, side)\n",
         "",
-        scenarios=("newcomers",),
+        scenarios=("unhinted-newcomers",),
     ),
     Mutant(
         "an open create is not recovered",
@@ -311,10 +312,11 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "stale writes count as done",
+        "notes of which nobody can tell count as shown",
         "notes.py",
-        "        except (Stale, Unconfirmed):\n            return attrs.evolve(link, settled=False)",
-        "        except (Stale, Unconfirmed):\n            return attrs.evolve(link, settled=True)",
+        "            return attrs.evolve(link, settled=False, shown={s: n for s, n in link.shown.items() if s is not side})",
+        "            return attrs.evolve(link, settled=False)",
+        scenarios=("slow", "pair"),
     ),
     Mutant(
         "old rows are believed",

@@ -74,6 +74,7 @@ class Network:
     lease_s: float
     lag_s: float
     requests: int = 0
+    looks: int = 0  # at one record each, in memory
     looks_empty: bool = False
     edited_now: bool = False  # just before the write that is being carried out
     _copies: dict[str, tuple[float, Any]] = attrs.Factory(dict)
@@ -83,6 +84,7 @@ class Network:
         world, process = self.world, PROCESS.get()
         ask = attrs.evolve(ask, sender=process)
         self.requests += 1
+        self.looks += ask.label == "get"
         if process is not None and ask.writes and world.poisonous(process, ask.id):
             await asyncio.sleep(TRIP_S)
         common = _WRITES if ask.writes else _READS

@@ -16,6 +16,7 @@ from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Side, V
 from bidisync.state import Link
 from bidisync.testing.simulation.drills import MOST_ALIKE
 from bidisync.testing.simulation.people import token_of
+from bidisync.testing.simulation.watch import notes_of
 from bidisync.testing.simulation.world import Applied, World
 
 _TOKEN = re.compile(r"\bt\d+\b")
@@ -59,6 +60,7 @@ class Oracle:
         self._no_resurrection()
         self._deletions_told()
         self._nothing_due()
+        self._shown()
         self._journaled()
         self._conflicts()
         self._no_way_back()
@@ -207,6 +209,17 @@ class Oracle:
                 self.world.violated("C11", f"{link.id} is still due: {link.state.value}, {link.attempts.reason}")
             elif link.intent is not None and not link.attempts.dead:
                 self.world.violated("C11", f"{link.id} rests with an open intent")
+
+    def _shown(self) -> None:
+        """C11: a record that is in sync shows it, where it keeps notes."""
+        world = self.world
+        for link in self._links:
+            if link.state is not LinkState.IN_SYNC or len(link.refs) < len(Side) or world.restored:
+                continue
+            for ref in link.refs:
+                notes = notes_of(world, ref.side, ref.id)
+                if notes is not None and (notes.state, notes.counterpart) != (link.state, link.on(ref.side.other)):
+                    world.violated("C11", f"{ref} does not show that it is in sync")
 
     def _journaled(self) -> None:
         """C8 and C9: our writes change something, and each stands in the journal with its values."""

@@ -44,7 +44,7 @@ def guarded() -> Pair:
 
 def asking() -> Pair:
     """One field is written only by an approved plan, and automations of both sides quarrel about another."""
-    return _pair(exercise=Exercise((quarrel, approvals), asks=("c",)))
+    return _pair(exercise=Exercise((quarrel, approvals, strain.dry_runs), asks=("c",)))
 
 
 def unsearchable() -> Pair:
@@ -125,6 +125,10 @@ def _strained(drill: Callable[[World], None], **special: object) -> Callable[[],
     return lambda: _pair(**special, exercise=Exercise((drill,), **exercise))  # type: ignore[arg-type]
 
 
+def _later_ones(number: int) -> bool:
+    return number > 2
+
+
 PROPAGATED = Policy(list(FIELDS), list(GROUPS), on_delete=OnDelete.PROPAGATE)
 IGNORANT = {
     "left": attrs.evolve(NOTED, conditional_write=Conditional.IGNORED),
@@ -135,6 +139,7 @@ MANY = {"bounds": Bounds(max_deletes=50), "deletes": 50}
 STRAINED: Mapping[str, Callable[[], Pair]] = {
     "crossings": _strained(strain.crossings, edits_in_window=0.4, **IGNORANT),
     "newcomers": _strained(strain.newcomers, requests_faulty=0.15),
+    "unhinted-newcomers": _strained(strain.newcomers, requests_faulty=0.3, hinting=()),
     "unsearchable-newcomers": _strained(
         strain.newcomers, requests_faulty=0.15, right=attrs.evolve(FULL, finds_created=False)
     ),
@@ -150,7 +155,9 @@ STRAINED: Mapping[str, Callable[[], Pair]] = {
     "dry-runs": _strained(strain.dry_runs),
     "short-leases": _strained(strain.crossings, lease_s=14.0),
     "taken-over": _strained(strain.crossings, clocks_apart_s=120.0, requests_faulty=0.2, leases_faulty=0.5, **IGNORANT),
-    "polled": _strained(strain.newcomers, partial=frozenset(Side), unlisted=True, polls=True),
+    "polled": _strained(
+        strain.newcomers, partial=frozenset(Side), hidden=_later_ones, unlisted=True, polls=True, requests_faulty=0.15
+    ),
     "slow": _strained(strain.crossings, requests_faulty=0.25),
     "slow-unversioned": _strained(strain.crossings, requests_faulty=0.25, versions=False, **IGNORANT),
 }

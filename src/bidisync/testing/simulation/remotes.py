@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -26,7 +26,7 @@ class MemoryRemote:
     world: World
     side: Side
     replica: MemoryReplica
-    partial: bool = False  # lists leave out a third
+    partial: Callable[[int], bool] | None = None  # the numbers of those that lists leave out
     versions: bool = True
     network: Network = attrs.field(init=False)
     _deleted: dict[str, Stored] = attrs.Factory(dict)
@@ -60,10 +60,10 @@ class MemoryRemote:
         self.replica.records[id] = stored
         return True
 
-    def notes_of(self, id: str) -> str | None:
-        """Which record of the other side this one names."""
+    def notes_of(self, id: str) -> Notes | None:
+        """What a record shows of its synchronisation."""
         stored = self.replica.records.get(id)
-        return None if stored is None or stored.notes is None else stored.notes.counterpart
+        return None if stored is None else stored.notes
 
     def connect(self) -> Distant:
         """A worker's way to it: a replica like any other."""
@@ -108,8 +108,9 @@ class Distant:
         """All records, in one page."""
 
         async def all_of_them() -> list[Snapshot]:
+            hidden = self.remote.partial
             rows = [row async for page in self.remote.replica.list(since) for row in page.snapshots]
-            return [self._shown(row) for row in rows if not (self.remote.partial and int(row.id[1:]) % 3 == 0)]
+            return [self._shown(row) for row in rows if hidden is None or not hidden(int(row.id[1:]))]
 
         rows = await self._read(Ask("list", lambda: at_once(all_of_them()), listing=True, twists=(_TWICE,)))
         self._read_at.update(dict.fromkeys((row.id for row in rows), self.remote.world.loop.time()))

@@ -12,7 +12,7 @@ from contextvars import copy_context
 import attrs
 
 from bidisync.errors import SyncError
-from bidisync.model import Side
+from bidisync.model import LinkState, Side
 from bidisync.testing.simulation.choices import Choices, Tape
 from bidisync.testing.simulation.loop import PROCESS, Process, SimLoop, Stuck
 from bidisync.testing.simulation.network import Ask
@@ -165,14 +165,22 @@ async def _rest(world: World, process: Process) -> None:
                 continue
             ahead = max([*due, *open_until]) - world.seats(process).clock.now()
             await asyncio.sleep(max(5.0, ahead + 1.0))
-        before = len(world.applied)
+        before, looked = len(world.applied), _looks(world)
         try:
             await sweep.run(everything=True, rounds=1)
         except SyncError as error:
             world.violated("C7", f"the last pass failed: {type(error).__name__}")
+        states, watched = await world.store.inner.count(), await world.store.inner.watched()
+        at_rest = set(states) == {LinkState.IN_SYNC.value} and not watched
+        if at_rest and not world.scenario.exercise.unlisted and _looks(world) > looked:
+            world.violated("C7", f"a pass over records at rest read {_looks(world) - looked} of them one by one")
         if len(world.applied) > before:
             told = ", ".join(f"{a.verb.value} {a.side.value} {a.id}" for a in world.applied[before:])
             world.violated("C5", f"a pass over records at rest wrote: {told}")
+
+
+def _looks(world: World) -> int:
+    return sum(world.remote(side).network.looks for side in Side)
 
 
 assert BUSY_S < BURNING_S

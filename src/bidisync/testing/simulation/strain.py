@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from bidisync.model import Ref, Side, Value
+from bidisync.model import ABSENT, Ref, Side, Value
 from bidisync.testing.simulation.drills import approve_all
 from bidisync.testing.simulation.loop import PROCESS, Process, at_once
 
@@ -109,9 +109,11 @@ def same_again(world: World) -> None:
         pair = world.people.pair(drawn)
         if pair is not None:
             chosen.update(pair)
-            values.append(world.remote(Side.LEFT).records()[pair[Side.LEFT]].get(name) or None)
-            world.people.change(Side.LEFT, pair[Side.LEFT], world.scenario.edited.index(name))
-            values.append(world.remote(Side.LEFT).records()[pair[Side.LEFT]][name])
+            for number in range(2):
+                now = world.remote(Side.LEFT).records()[pair[Side.LEFT]].get(name)
+                values.append(None if now is None or now is ABSENT else now)
+                if not number:
+                    world.people.change(Side.LEFT, pair[Side.LEFT], world.scenario.edited.index(name))
 
     def back() -> None:
         if chosen:

@@ -6,12 +6,12 @@ Nothing here changes anything; whoever stores, sends or deletes says so, and is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
-from bidisync.model import Ref, Side, Snapshot, Value, Verb
+from bidisync.model import Notes, Ref, Side, Snapshot, Value, Verb
 from bidisync.protocols import Lease
 from bidisync.state import Journaled, Known, Link
 from bidisync.testing.simulation.loop import PROCESS, Process, at_once
@@ -91,9 +91,8 @@ class Watch:
 
     def _names(self, side: Side, id: str, counterpart: str) -> bool:
         """Whether the notes of a record name this one of the other side."""
-        shown = self.world.remote(side)
-        noted = getattr(shown, "notes_of", None)
-        return noted is not None and noted(id) == counterpart
+        notes = notes_of(self.world, side, id)
+        return notes is not None and notes.counterpart == counterpart
 
     # What is sent
 
@@ -173,6 +172,12 @@ class Watch:
         """A request that writes goes out, to whichever system."""
         if process is not None and process.dry:
             self.world.violated("C14", f"a dry run sent {what}")
+
+
+def notes_of(world: World, side: Side, id: str) -> Notes | None:
+    """What a record shows of its synchronisation, as far as this remote lets us see it."""
+    of: Callable[[str], Notes | None] | None = getattr(world.remote(side), "notes_of", None)
+    return None if of is None else of(id)
 
 
 async def _all(world: World) -> list[Link]:
