@@ -222,6 +222,19 @@ async def test_deletions_that_hints_name_one_by_one_count_too():
     assert len(pair.left.records) == 35
 
 
+async def test_a_hint_and_a_pass_are_no_two_passes():
+    pair = deleting()
+    for n in range(3):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x=None, y=None)
+    await pair.sweep(everything=True)
+    pair.right.remove("r1")
+    await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 3, "one pass has missed it so far"
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 2
+
+
 async def test_a_record_that_shows_up_again_ends_its_deletion():
     pair = deleting()
     for n in range(3):
