@@ -1,0 +1,43 @@
+"""The commands about the two systems: ``check`` and ``certify``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from bidisync_espo_advo.cli.options import Options, global_options
+
+
+@click.command()
+@global_options
+@click.pass_obj
+def check(options: Options) -> int:
+    """Open every configured part, read-only, and say what works and what is missing."""
+    from bidisync_espo_advo.checking import check_command
+
+    return asyncio.run(check_command(options.settings(), report=options.report))
+
+
+@click.command()
+@click.argument("system", type=click.Choice(["espocrm", "advoware"]))
+@click.option("--sandbox-record", "record", metavar="ID", help="Measure on this record; else on one that is made.")
+@click.option("--yes", is_flag=True, help="Do not ask before writing.")
+@global_options
+@click.pass_obj
+def certify(options: Options, system: str, record: str | None, yes: bool) -> int:
+    """Measure on one record what a system guarantees, and write the profile that the sync then uses.
+
+    Writes to that record, and writes back what it held. Nobody should work on it meanwhile.
+    """
+    from bidisync_espo_advo.certifying import certify_command
+
+    settings = options.settings().require_remotes()
+    if not yes:
+        what = f"record {record}" if record else "a new record, which stays there"
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes")
+        if not click.confirm(f"Write to {system}, to {what}?", err=True):
+            raise click.UsageError("nothing was written")
+    return asyncio.run(certify_command(settings, system=system, record=record, report=options.report))

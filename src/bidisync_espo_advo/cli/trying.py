@@ -1,0 +1,68 @@
+"""The commands to try it with: ``demo`` and ``simulate``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+import click
+
+from bidisync.errors import Misconfigured, Unavailable
+from bidisync_espo_advo.cli.options import Options, global_options
+
+
+@click.command()
+@click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
+@click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@click.option("--serve", "serves", is_flag=True, help="Keep simulators, worker and site running afterwards.")
+@click.option("--hostile", is_flag=True, help="The simulated Advoware misbehaves.")
+@global_options
+@click.pass_obj
+def demo(options: Options, records: int, seed: int, port: int, serves: bool, hostile: bool) -> int:
+    """Watch parties flow both ways between two simulated systems, over real HTTP."""
+    from bidisync_espo_advo.demo import demo_command
+
+    return asyncio.run(
+        demo_command(records=records, seed=seed, port=port, report=options.report, serve=serves, hostile=hostile)
+    )
+
+
+@click.command()
+@click.argument("system", type=click.Choice(["espocrm", "advoware"]))
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
+@click.option("--records", type=click.IntRange(0, 100_000), default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
+@global_options
+def simulate(system: str, port: int, records: int, seed: int, switches: tuple[str, ...]) -> int:
+    """Run one simulated system as a server; prints a JSON line when it is ready."""
+    named = {}
+    for switch in switches:
+        name, equals, value = switch.partition("=")
+        if not equals:
+            raise click.UsageError(f"--switch takes NAME=VALUE, not {switch!r}")
+        named[name] = value
+    return asyncio.run(_simulate(system, port, records, seed, named))
+
+
+async def _simulate(system: str, port: int, records: int, seed: int, switches: dict[str, str]) -> int:
+    from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
+
+    make = {"espocrm": espocrm_simulator, "advoware": advoware_simulator}[system]
+    try:
+        server = make(records=records, seed=seed, port=port, switches=switches)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    try:
+        await server.start()
+    except OSError as error:
+        raise Unavailable(f"can't listen on port {port}: {error.strerror or 'in use'}") from error
+    print(json.dumps(server.announcement()), flush=True)
+    await over.wait()
+    await server.stop()
+    return 0
