@@ -7,10 +7,18 @@ import sys
 
 import click
 
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, global_options
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say what works and what is missing; write nothing.",
+    examples=[
+        ("espo-advo check", "every configured part, in one table"),
+        ("espo-advo --json check", "the same for a monitoring system"),
+    ],
+)
 @global_options
 @click.pass_obj
 def check(options: Options) -> int:
@@ -20,7 +28,14 @@ def check(options: Options) -> int:
     return asyncio.run(check_command(options.settings(), report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Measure on one record what a system guarantees.",
+    examples=[
+        ("espo-advo certify advoware --sandbox-record 104711", "on a party that nobody needs"),
+        ("espo-advo certify espocrm --yes", "on a new record, which stays there; without asking"),
+    ],
+)
 @click.argument("system", type=click.Choice(["espocrm", "advoware"]))
 @click.option("--sandbox-record", "record", metavar="ID", help="Measure on this record; else on one that is made.")
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")

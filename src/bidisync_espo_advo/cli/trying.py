@@ -9,10 +9,19 @@ import signal
 import click
 
 from bidisync.errors import Misconfigured, Unavailable
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, global_options
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Watch a sync between two simulated systems.",
+    examples=[
+        ("espo-advo demo", "200 parties, edits on both sides, and what the sync makes of them"),
+        ("espo-advo demo --serve", "keep everything running, to look around"),
+        ("espo-advo demo --hostile", "the same while Advoware misbehaves"),
+    ],
+)
 @click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
 @click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
@@ -29,7 +38,14 @@ def demo(options: Options, records: int, seed: int, port: int, serves: bool, hos
     )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Run one simulated system as a server.",
+    examples=[
+        ("espo-advo simulate espocrm --records 50", "an EspoCRM with 50 parties"),
+        ("espo-advo simulate advoware --switch post.reply=bare_int", "an Advoware that answers a create with a number"),
+    ],
+)
 @click.argument("system", type=click.Choice(["espocrm", "advoware"]))
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
 @click.option("--records", type=click.IntRange(0, 100_000), default=0, show_default=True)
