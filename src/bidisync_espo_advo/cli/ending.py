@@ -10,6 +10,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from bidisync.errors import Misconfigured, RateLimited, SyncError, Unauthorized, Unavailable
 from bidisync.stores.sql import NoState
+from bidisync_espo_advo.cli.options import Declined
 
 WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 
@@ -19,6 +20,8 @@ def usage(as_json: bool, error: click.ClickException) -> int:
     if isinstance(error, NoArgsIsHelpError) and not as_json:
         print(error.format_message(), file=sys.stderr)
         return WRONG
+    if isinstance(error, Declined):
+        return told(as_json, "declined", error.format_message(), WRONG)
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context is not None else "espo-advo"
     message = "a command is missing" if isinstance(error, NoArgsIsHelpError) else error.format_message()

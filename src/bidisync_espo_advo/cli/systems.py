@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
 
 from bidisync_espo_advo.cli.help import Command
-from bidisync_espo_advo.cli.options import Options, global_options
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options
 
 
 @click.command(
@@ -49,10 +48,7 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
     from bidisync_espo_advo.certifying import certify_command
 
     settings = options.settings().require_remotes()
-    if not yes:
-        what = f"record {record}" if record else "a new record, which stays there"
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes")
-        if not click.confirm(f"Write to {system}, to {what}?", err=True):
-            raise click.UsageError("nothing was written")
+    what = f"record {record}" if record else "a new record, which stays there"
+    unasked = f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes"
+    confirmed(yes, f"Write to {system}, to {what}?", unasked=unasked)
     return asyncio.run(certify_command(settings, system=system, record=record, report=options.report))
