@@ -43,6 +43,7 @@ def demo(options: Options, records: int, seed: int, port: int, serves: bool, hos
     short_help="Run one simulated system as a server.",
     examples=[
         ("espo-advo simulate espocrm --records 50", "an EspoCRM with 50 parties"),
+        ("espo-advo simulate advoware --records 50 --shared 40", "an Advoware with 40 of them, and ten others"),
         ("espo-advo simulate advoware --switch post.reply=bare_int", "an Advoware that answers a create with a number"),
     ],
 )
@@ -50,9 +51,13 @@ def demo(options: Options, records: int, seed: int, port: int, serves: bool, hos
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
 @click.option("--records", type=click.IntRange(0, 100_000), default=0, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--shared", type=click.IntRange(0), default=0, help="advoware: so many are EspoCRM's first parties.")
+@click.option("--alike", type=click.IntRange(0), default=0, help="advoware: so many more, without birth date.")
 @click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
 @global_options
-def simulate(system: str, port: int, records: int, seed: int, switches: tuple[str, ...]) -> int:
+def simulate(
+    system: str, port: int, records: int, seed: int, shared: int, alike: int, switches: tuple[str, ...]
+) -> int:
     """Run one simulated system as a server; prints a JSON line when it is ready."""
     named = {}
     for switch in switches:
@@ -60,15 +65,24 @@ def simulate(system: str, port: int, records: int, seed: int, switches: tuple[st
         if not equals:
             raise click.UsageError(f"--switch takes NAME=VALUE, not {switch!r}")
         named[name] = value
-    return asyncio.run(_simulate(system, port, records, seed, named))
+    if system == "espocrm" and (shared or alike):
+        raise click.UsageError("--shared and --alike are for advoware: EspoCRM's parties are the first of the seed")
+    return asyncio.run(_simulate(system, port, records, seed, named, shared, alike))
 
 
-async def _simulate(system: str, port: int, records: int, seed: int, switches: dict[str, str]) -> int:
-    from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
+async def _simulate(
+    system: str, port: int, records: int, seed: int, switches: dict[str, str], shared: int, alike: int
+) -> int:
+    from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
 
-    make = {"espocrm": espocrm_simulator, "advoware": advoware_simulator}[system]
+    server: AdvowareServer | EspoServer
     try:
-        server = make(records=records, seed=seed, port=port, switches=switches)
+        if system == "espocrm":
+            server = espocrm_simulator(records=records, seed=seed, port=port, switches=switches)
+        else:
+            server = advoware_simulator(
+                records=records, seed=seed, port=port, switches=switches, shared=shared, alike=alike
+            )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     over = asyncio.Event()
