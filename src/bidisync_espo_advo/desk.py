@@ -14,7 +14,7 @@ from bidisync.clock import SystemClock
 from bidisync.conflicts import Merge, ask
 from bidisync.errors import Misconfigured
 from bidisync.imposing import Choose
-from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, Seen, Value, Versions
+from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, ReviewKind, Seen, Value, Versions
 from bidisync.state import Link
 from bidisync_espo_advo.app import open_store, open_sync
 from bidisync_espo_advo.commands import Exit
@@ -52,6 +52,16 @@ async def conflicts_command(settings: Settings, *, shows: bool, report: Report) 
 def _advice(link: Link, review: Review) -> str:
     if review.plan:
         return "espo-advo status shows the hash to approve"
+    if review.kind is ReviewKind.READ_ONLY:
+        return (
+            f"Advoware takes this at its own desk alone: enter it there; or "
+            f"espo-advo resolve {link.id} --field-group {review.group} --take right"
+        )
+    if review.kind is ReviewKind.IDENTITY:
+        return (
+            f"if both systems know this one, enter Advoware's number as betnr in EspoCRM, or merge the doubles; "
+            f"then espo-advo sync --all; to leave it alone for good: espo-advo unlink {link.id}"
+        )
     if review.group:
         return f"espo-advo resolve {link.id} --field-group {review.group} --take {'|'.join(TAKES)}|FILE"
     return f"settle it in the systems themselves, or: espo-advo unlink {link.id}"
