@@ -37,6 +37,7 @@ CONTRACT = {
     "unlink": "links --yes",
     "forget": "link --yes",
     "completion": "shell",
+    "backup": "file",
 }
 COMMANDS = sorted(group.commands.items())
 
@@ -64,7 +65,9 @@ def test_the_help_of_a_command_has_examples_that_can_be_called(name, command, ca
     for line, does in command.examples:
         assert line in page
         assert does.split()[0] in page
-        words = shlex.split(line.partition(" > ")[0])[1:]
+        program, *words = shlex.split(line.partition(" > ")[0])
+        if program != "espo-advo":
+            continue
         context = group.make_context("espo-advo", words)
         _, found, rest = group.resolve_command(context, [*context._protected_args, *context.args])
         assert found is not None
@@ -97,6 +100,7 @@ LEAST = {
     "undo": ["1", "--yes"],
     "retry": ["--all"],
     "approve": ["0123"],
+    "backup": ["copy.db"],
     "unlink": ["left:1", "--yes"],
     "forget": ["left:1", "--yes"],
 }

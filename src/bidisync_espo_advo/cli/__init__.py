@@ -20,7 +20,7 @@ from bidisync_espo_advo.cli.options import Options, global_options
 
 SECTIONS = {
     "To try it": (trying.demo, trying.simulate),
-    "To begin": (systems.check, systems.certify, completion),
+    "To begin": (systems.check, systems.certify, systems.backup, completion),
     "To sync": (passes.sync, passes.plan, passes.apply, services.serve, services.worker),
     "To see": (desk.status, desk.conflicts, desk.explain, desk.history),
     "To decide": (desk.resolve, desk.approve, desk.retry, desk.undo, desk.unlink, desk.forget),

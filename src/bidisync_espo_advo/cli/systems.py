@@ -1,8 +1,9 @@
-"""The commands about the two systems: ``check`` and ``certify``."""
+"""The commands about what the sync stands on: ``check``, ``certify`` and ``backup``."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -52,3 +53,24 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
     unasked = f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes"
     confirmed(yes, f"Write to {system}, to {what}?", unasked=unasked)
     return asyncio.run(certify_command(settings, system=system, record=record, report=options.report))
+
+
+@click.command(
+    cls=Command,
+    short_help="Copy the state into a file, while others work on it.",
+    examples=[
+        ("espo-advo backup state-monday.db", "a copy in one file, checked, for its owner alone"),
+        ("cp state-monday.db espo-advo.db", "bring it back, while nothing runs; then: espo-advo sync --all"),
+    ],
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@global_options
+@click.pass_obj
+def backup(options: Options, file: Path) -> int:
+    """Copy the state into a new file, while others may work on it.
+
+    What is encrypted stays so: keep the key as well, and apart from the copy.
+    """
+    from bidisync_espo_advo.backing import backup_command
+
+    return backup_command(options.settings(), file=file, report=options.report)
