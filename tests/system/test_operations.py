@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import os
 import shutil
 import sqlite3
@@ -28,7 +30,8 @@ def write_config(folder: Path, office: Office, **more: dict[str, Any]) -> None:
 
 
 def backup(folder: Path, name: str) -> int:
-    return cli(["--config", str(folder / "espo-advo.toml"), "backup", str(folder / name)])
+    with contextlib.redirect_stdout(io.StringIO()):
+        return cli(["--config", str(folder / "espo-advo.toml"), "backup", str(folder / name)])
 
 
 def restore(folder: Path, copy: str) -> None:
