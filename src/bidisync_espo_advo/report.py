@@ -11,8 +11,6 @@ from contextlib import contextmanager
 import attrs
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 
@@ -76,6 +74,9 @@ class Report:
         if not sys.stderr.isatty():
             yield None
             return
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
         left = (TimeRemainingColumn(), TextColumn("left"))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *left)
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -9,7 +9,6 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from bidisync.errors import Misconfigured, RateLimited, SyncError, Unauthorized, Unavailable
-from bidisync.stores.sql import NoState
 from bidisync_espo_advo.cli.options import Declined
 
 WRONG, UNREACHABLE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
@@ -40,6 +39,8 @@ def failed(as_json: bool, error: SyncError) -> int:
 
 def _next(error: SyncError) -> str:
     """What to do about it, where the message does not say so itself."""
+    from bidisync.stores.sql import NoState
+
     if isinstance(error, NoState):
         return "the first espo-advo sync makes it; or name another configuration with --config"
     if isinstance(error, Unauthorized):
