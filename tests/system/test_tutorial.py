@@ -59,6 +59,7 @@ def office(folder: Path) -> dict[str, str]:
         PIP_NO_DEPS="1",
         PIP_FIND_LINKS=str(wheels),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
+        PIP_NO_COMPILE="1",
         PYTHONDONTWRITEBYTECODE="",
     )
 
