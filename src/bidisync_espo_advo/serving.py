@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import secrets
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from bidisync_espo_advo.web.intake import Intake
 from bidisync_espo_advo.web.keeping import Keeping
 
 START_S = 5.0
+STOP_S = 9.0
 
 
 async def serve_command(settings: Settings, *, host: str | None, port: int | None, report: Report) -> int:
@@ -63,16 +65,34 @@ def site_of(works: Works, token: str) -> Site:
 
 @contextmanager
 def stopped() -> Iterator[asyncio.Event]:
-    """Set once somebody wants this process to end."""
+    """Set once somebody wants this process to end; it does within ten seconds, whatever does not answer then.
+
+    What was cut off is kept, as after a kill: hints and intents are on disk before they are begun.
+    """
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
+    last: list[asyncio.TimerHandle] = []
+
+    def stop() -> None:
+        if not over.is_set():
+            over.set()
+            last.append(loop.call_later(STOP_S, _cut_off))
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, over.set)
+        loop.add_signal_handler(number, stop)
     try:
         yield over
     finally:
+        for handle in last:
+            handle.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _cut_off() -> None:
+    LOG.warning("the end did not come in time, as something does not answer: what is left is kept")
+    logging.shutdown()
+    os._exit(Exit.UNREACHABLE)
 
 
 async def _start(works: Works, report: Report) -> None:
