@@ -182,6 +182,14 @@ Final = Callable[[Response], bool]
 """Whether a reply that looks like trouble says plainly that nothing was done: it is no use to repeat."""
 
 
+def has_address(id: str) -> bool:
+    """Whether a record may have this id: one that would lead to another address belongs to none.
+
+    Hints come from elsewhere, and an answer to ``..`` must not count as one about the system.
+    """
+    return bool(id.strip(".")) and id.isprintable() and not {"/", "\\"} & set(id)
+
+
 def anything(response: Response) -> bool:
     """Whatever it is."""
     return True
