@@ -457,7 +457,14 @@ MUTANTS = (
             "brought-back",
         ),
     ),
-    Mutant("no canary", "gone.py", "        if alive is False:\n", "        if False:\n", scenarios=("looks-empty",)),
+    Mutant(
+        "no canary",
+        "gone.py",
+        "        if alive is False:\n",
+        "        if False:\n",
+        why_it_lives="the deletion waits all the same, for it counts as certain only if another record answered; and a link that ended because both sides looked gone begins again when one of them shows up",
+        scenarios=("looks-empty",),
+    ),
     Mutant(
         "a canary of long ago",
         "gone.py",
