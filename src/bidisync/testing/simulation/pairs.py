@@ -120,9 +120,9 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
 }
 
 
-def _strained(drill: Callable[[World], None], **special: object) -> Callable[[], Pair]:
+def _strained(*drills: Callable[[World], None], **special: object) -> Callable[[], Pair]:
     exercise = {name: special.pop(name) for name in list(special) if hasattr(Exercise(), name)}
-    return lambda: _pair(**special, exercise=Exercise((drill,), **exercise))  # type: ignore[arg-type]
+    return lambda: _pair(**special, exercise=Exercise(drills, **exercise))  # type: ignore[arg-type]
 
 
 def _later_ones(number: int) -> bool:
@@ -148,6 +148,8 @@ STRAINED: Mapping[str, Callable[[], Pair]] = {
     "second-thoughts": _strained(strain.second_thoughts, asks=("c",)),
     "same-again": _strained(strain.same_again, asks=("c",)),
     "old-state": _strained(strain.old_state, hinting=tuple(Side)),
+    "looks-empty": _strained(empty_side, mass_delete, policy=PROPAGATED, grace_s=6.0, **MANY),
+    "deletions-at-once": _strained(strain.deletions_at_once, policy=PROPAGATED, grace_s=6.0, bounds=BOUNDS, deletes=1),
     "new-scope": _strained(strain.new_scope, policy=PROPAGATED, grace_s=6.0, **MANY),
     "brought-back": _strained(strain.brought_back, policy=PROPAGATED, grace_s=6.0, **MANY),
     "alone": _strained(strain.crossings, policy=PROPAGATED, grace_s=6.0, alone=True, **MANY),

@@ -52,8 +52,8 @@ class Pair:
     ``capabilities`` are what each side guarantees: without enforced conditional writes an
     edit may be lost in the moment between read and write, which is counted and no violation.
     ``partial`` are the sides whose lists leave out some records, ``hidden`` says by their
-    numbers which; without ``versions`` no side tells any. ``exercise`` says what is rehearsed,
-    ``bounds`` what the guards hold then.
+    numbers which; without ``versions`` no side tells any. ``exercise`` says what is
+    rehearsed, ``bounds`` what the guards hold then.
     """
 
     policy: Policy

@@ -150,11 +150,12 @@ def _plan_misfortune(world: World) -> None:
 
 async def _rest(world: World, process: Process) -> None:
     """Complete passes until nothing is due; then one more, which must write nothing."""
+    everything = not world.scenario.exercise.polls
     async with world.scenario.open(world, process, world.seats(process)) as sweep:
         for number in range(RESTS):
             before = len(world.applied)
             try:
-                await sweep.run(everything=not world.scenario.exercise.polls, rounds=3)
+                await sweep.run(everything=everything, rounds=3)
             except SyncError as error:
                 world.told(error)
             due = [link.attempts.next_at for link in await world.store.inner.unsettled()]
@@ -167,7 +168,7 @@ async def _rest(world: World, process: Process) -> None:
             await asyncio.sleep(max(5.0, ahead + 1.0))
         before, looked = len(world.applied), _looks(world)
         try:
-            await sweep.run(everything=True, rounds=1)
+            await sweep.run(everything=everything, rounds=1)
         except SyncError as error:
             world.violated("C7", f"the last pass failed: {type(error).__name__}")
         states, watched = await world.store.inner.count(), await world.store.inner.watched()

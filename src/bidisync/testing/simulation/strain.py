@@ -168,6 +168,21 @@ def new_scope(world: World) -> None:
             world.loop.later(30.0 + 40.0 * number + 0.3 * drawn, strike, drawn)
 
 
+def deletions_at_once(world: World) -> None:
+    """Two people are deleted, and hints name both at the moment at which their grace is over."""
+    drawn = world.draw("at once", 0.9, 60)
+
+    def strike() -> None:
+        pairs = [world.people.pair(drawn + place) for place in range(2)]
+        refs = list(dict.fromkeys(Ref(Side.LEFT, pair[Side.LEFT]) for pair in pairs if pair is not None))
+        for ref in refs:
+            world.people.remove(ref.side, ref.id)
+            world.loop.later(7.5, world.hints.put, ref)
+
+    if drawn:
+        world.loop.later(20.0 + drawn, strike)
+
+
 def brought_back(world: World) -> None:
     """A record is deleted, and the deletion taken back when it has reached the other side."""
 
@@ -205,7 +220,7 @@ def broken_records(world: World) -> None:
 
 def dry_runs(world: World) -> None:
     """While all the others work, somebody looks at what a pass would do: nothing of it may be done."""
-    drawn = world.draw("dry", 0.2, 40)
+    drawn = world.draw("dry", 0.1, 40)
 
     async def rehearse(process: Process) -> None:
         world.tell("operator", "looks at what would be done")
