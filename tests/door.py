@@ -12,10 +12,17 @@ import aiohttp
 import attrs
 import pytest
 
+from bidisync.clock import SystemClock
 from bidisync.errors import Unavailable
+from bidisync.imposing import Choose
 from bidisync.model import Ref
+from bidisync.state import Link
+from bidisync.stores.memory import MemoryStore
+from bidisync_espo_advo.desk import Settlement
 from bidisync_espo_advo.web import Site, application, listening
 from bidisync_espo_advo.web.access import Access
+from bidisync_espo_advo.web.acting import Acting
+from bidisync_espo_advo.web.board import Board
 from bidisync_espo_advo.web.intake import Intake
 from bidisync_espo_advo.web.keeping import Keeping
 from served import TOKEN
@@ -62,8 +69,15 @@ async def opened(most: int = 500) -> AsyncIterator[Door]:
     async def nothing() -> dict[str, str]:
         return {}
 
+    async def settled(link: Link, group: str, pick: Choose, by: str) -> Settlement:
+        raise AssertionError("nothing waits here")
+
     intake = Intake({HOOK: SECRET, "empty": ""}, Keeping(kept), body_s=1.0)
-    app = application(Site(Access(TOKEN), intake, nothing, nothing))
+    access = Access(TOKEN)
+    access.patience.slow_s = 0.01
+    board = Board(access, MemoryStore(), nothing)
+    acting = Acting(board, SystemClock(), settled, kept)
+    app = application(Site(access, intake, board, acting, nothing, nothing))
     async with listening(app, "127.0.0.1", 0, idle_s=1.0, most=most) as url, aiohttp.ClientSession() as session:
         yield Door(url, kept, session, app)
 
