@@ -23,8 +23,29 @@ if TYPE_CHECKING:
         prefer_left,
         prefer_right,
     )
+    from bidisync.detectors import ByContent, ByTimestamp, by_version, first_that_knows
     from bidisync.engine import Engine, Explanation
+    from bidisync.errors import (
+        Contended,
+        Duplicate,
+        Merged,
+        Misconfigured,
+        Moved,
+        Outdated,
+        Permanent,
+        RateLimited,
+        Rejected,
+        Stale,
+        SyncError,
+        Transient,
+        Unauthorized,
+        Unavailable,
+        Unconfirmed,
+        Unmappable,
+    )
+    from bidisync.events import Event
     from bidisync.identity import Identity
+    from bidisync.mapping import Codec, CodeTable, FieldMap, FieldMapper, Mapped
     from bidisync.model import (
         ABSENT,
         Capabilities,
@@ -51,6 +72,7 @@ if TYPE_CHECKING:
         Versions,
         Write,
     )
+    from bidisync.notices import Notice
     from bidisync.outcome import Outcome, Tally
     from bidisync.parts import Limits, Parts
     from bidisync.protocols import (
@@ -59,80 +81,123 @@ if TYPE_CHECKING:
         Clock,
         ConflictStrategy,
         Guard,
+        HintStore,
         Lease,
         LockProvider,
+        Look,
         Mapper,
+        Notifier,
         Observer,
         Replica,
+        Seal,
         StateStore,
+        WorkQueue,
     )
     from bidisync.reconcile import explain, reconcile
+    from bidisync.retry import Backoff
     from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
-    from bidisync.state import Link
+    from bidisync.state import Agreement, Hint, Intent, Link, Shadow
     from bidisync.sweep import Sweep
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "ABSENT",
+    "Agreement",
+    "Backoff",
+    "ByContent",
+    "ByTimestamp",
     "Capabilities",
     "Chance",
     "Change",
-    "ClockTrust",
     "ChangeDetector",
     "Clock",
+    "ClockTrust",
+    "CodeTable",
+    "Codec",
     "Conditional",
     "Conflict",
     "ConflictStrategy",
+    "Contended",
     "Contested",
     "Created",
     "Decision",
     "Defer",
     "Deletion",
     "Drift",
+    "Duplicate",
     "Engine",
+    "Event",
     "Explanation",
     "Field",
+    "FieldMap",
+    "FieldMapper",
     "FillBlanks",
     "Group",
     "Guard",
+    "Hint",
+    "HintStore",
     "Identity",
+    "Intent",
     "Lease",
     "Limits",
     "Link",
     "LinkState",
     "LockProvider",
-    "Mapper",
     "Longest",
+    "Look",
+    "Mapped",
+    "Mapper",
     "Merge",
+    "Merged",
+    "Misconfigured",
+    "Moved",
     "Newest",
     "Notes",
+    "Notice",
+    "Notifier",
     "Observer",
     "OnDelete",
     "Outcome",
+    "Outdated",
     "Owner",
     "Page",
     "Parts",
+    "Permanent",
     "Plan",
     "Policy",
     "Prefer",
+    "RateLimited",
     "Ref",
+    "Rejected",
     "Replica",
     "Resolution",
     "Review",
     "Row",
+    "Seal",
+    "Shadow",
     "Side",
     "Snapshot",
+    "Stale",
     "StateStore",
     "Sweep",
+    "SyncError",
     "Tally",
+    "Transient",
+    "Unauthorized",
+    "Unavailable",
+    "Unconfirmed",
     "Union",
+    "Unmappable",
     "Value",
     "Versions",
+    "WorkQueue",
     "Write",
     "ask",
+    "by_version",
     "explain",
     "fill_blanks",
+    "first_that_knows",
     "one_way",
     "prefer_left",
     "prefer_right",
@@ -141,20 +206,30 @@ __all__ = [
 
 _NAMES = {
     "conflicts": "FillBlanks Longest Merge Newest Prefer Union ask fill_blanks prefer_left prefer_right",
+    "detectors": "ByContent ByTimestamp by_version first_that_knows",
     "engine": "Engine Explanation",
+    "errors": (
+        "Contended Duplicate Merged Misconfigured Moved Outdated Permanent RateLimited Rejected Stale "
+        "SyncError Transient Unauthorized Unavailable Unconfirmed Unmappable"
+    ),
+    "events": "Event",
     "identity": "Identity",
+    "mapping": "CodeTable Codec FieldMap FieldMapper Mapped",
     "model": (
         "ABSENT Capabilities Change ClockTrust Conditional Conflict Contested Created Decision Defer Deletion "
         "LinkState Notes Page Plan Ref Resolution Review Row Side Snapshot Value Versions Write"
     ),
+    "notices": "Notice",
     "outcome": "Outcome Tally",
     "parts": "Limits Parts",
     "protocols": (
-        "Chance ChangeDetector Clock ConflictStrategy Guard Lease LockProvider Mapper Observer Replica StateStore"
+        "Chance ChangeDetector Clock ConflictStrategy Guard HintStore Lease LockProvider Look Mapper Notifier "
+        "Observer Replica Seal StateStore WorkQueue"
     ),
     "reconcile": "explain reconcile",
+    "retry": "Backoff",
     "schema": "Drift Field Group OnDelete Owner Policy one_way",
-    "state": "Link",
+    "state": "Agreement Hint Intent Link Shadow",
     "sweep": "Sweep",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

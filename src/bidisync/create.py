@@ -2,7 +2,8 @@
 
 A create happens at most once per intent. When its outcome is not known, the record is
 looked for, again after every trace of the first request must have shown up, and only then
-sent again, with the same payload. What both sides agree on afterwards is that payload.
+sent again, with the same payload, as often as any failing write is tried. What both sides
+agree on afterwards is that payload.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import attrs
 
 from bidisync.apply import wrote
 from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
+from bidisync.events import Failed
 from bidisync.fence import intent_for, may_write
 from bidisync.gate import held
 from bidisync.identity import contradicts, shares_strong
@@ -90,7 +92,6 @@ class Creation:
                 link.with_shadow(side, Shadow.of(mine)),
                 intent=intent,
                 fence=link.fence + 1,
-                attempts=Attempts(),
                 reviews=(),
                 settled=False,
             ),
@@ -144,6 +145,7 @@ class Creation:
             base=self._base_of(intent.payload, other),
             settled=False,
             approved="",
+            attempts=Attempts(),
             watch=watching(intent, self.parts.clock.now()) if intent.unconfirmed else None,
         )
         if notes is not None:
@@ -241,10 +243,21 @@ class Creation:
             now = self.parts.clock.now()  # a request that still arrives makes a record that is nobody's
             over = attrs.evolve(link, intent=None, tombstone=Tombstone(now, (side,)), watch=watching(intent, now))
             return await self.parts.store.save(over)
+        failed = Attempts(link.attempts.count + 1, reason=Unconfirmed.reason)
+        if failed.count >= self.parts.backoff.attempts:
+            return await self._give_up(link, failed)
         again = intent_for(self.parts, Verb.CREATE, intent.side, intent.payload, intent.watermark)
         again = attrs.evolve(again, despite_duplicates=intent.despite_duplicates, unconfirmed=True)
-        link = await self.parts.store.save(attrs.evolve(link, intent=again, fence=link.fence + 1))
+        link = await self.parts.store.save(attrs.evolve(link, intent=again, attempts=failed, fence=link.fence + 1))
         return await self._post(link, mine, side)
+
+    async def _give_up(self, link: Link, failed: Attempts) -> Link:
+        """The link as a dead letter: what was sent so often never arrived, and nothing of it is under way."""
+        now = self.parts.clock.now()
+        dead = attrs.evolve(failed, next_at=now, dead=True)
+        link = await self.parts.store.save(attrs.evolve(link, intent=None, attempts=dead, settled=False))
+        self.parts.observe(Failed(link.origin, link.id, dead.reason, dead.count, now, self.parts.run.id))
+        return link
 
     async def _made(self, link: Link) -> tuple[list[Snapshot], bool]:
         """The unclaimed records that the create of this link made, and whether others may be it too."""

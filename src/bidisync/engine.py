@@ -245,7 +245,7 @@ class Engine:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return Outcome.of(ref, link, effects, retry_at=link.intent.not_before)
-            if any(review.kind is ReviewKind.IDENTITY for review in link.reviews):
+            if link.attempts.dead or any(review.kind is ReviewKind.IDENTITY for review in link.reviews):
                 await self._show_standing(link, lease, effects)
                 return Outcome.of(ref, link, effects)
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)

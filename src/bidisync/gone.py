@@ -17,6 +17,7 @@ from bidisync.proof import Looks
 from bidisync.state import Link, Missing
 
 CANARIES = 3
+PASSES = 2
 TRUSTED_S = 60.0
 SIDE_LOOKS_EMPTY = "side_looks_empty"
 NO_CANARY = "no_canary"
@@ -79,7 +80,8 @@ async def _others(parts: Parts, side: Side, link: Link) -> list[str]:
 async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan: Plan) -> tuple[Link, Plan]:
     """The link and what to do with it, now that one of its records is not there."""
     gone = [side for side, snapshot in looks.items() if snapshot.gone]
-    link = attrs.evolve(link, missing=_missing(parts, link, gone[0]))
+    missing = _missing(parts, link, gone[0])
+    link = attrs.evolve(link, missing=missing, settled=link.settled and missing == link.missing)  # or it is not stored
     certain = True
     for side in gone:
         alive = await canaries.alive(parts, side, link)
@@ -98,17 +100,20 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
 
 def _missing(parts: Parts, link: Link, side: Side) -> Missing:
     before, run = link.missing, parts.run.id
+    named = parts.run.occasion is Occasion.NAMED  # hints come in dozens, and are no passes
     if before is None or before.side is not side:
-        return Missing(side, parts.clock.now(), run)
-    if before.run == run or parts.run.occasion is Occasion.NAMED:
-        return before  # hints come in dozens, and prove no more than one
+        return Missing(side, parts.clock.now(), run, passes=0 if named else 1)
+    if before.run == run or named or before.passes >= PASSES:
+        return before
     return attrs.evolve(before, run=run, passes=before.passes + 1)
 
 
 def _ripe(parts: Parts, link: Link) -> bool:
     """Whether the record has been missing for long enough, or was found so in two passes."""
     missing = link.missing
-    return missing is not None and (missing.passes > 1 or parts.clock.now() - missing.since >= parts.limits.grace_s)
+    return missing is not None and (
+        missing.passes >= PASSES or parts.clock.now() - missing.since >= parts.limits.grace_s
+    )
 
 
 def _for_a_person(reason: str) -> Plan:

@@ -128,13 +128,17 @@ def too_much(bounds: Bounds, planned: Iterable[Iterable[str]], lately: Mapping[s
     """The acts that pass their bounds, each with the reason under which its plans are held.
 
     ``planned`` are the acts of each plan of the pass, ``lately`` how many links each act
-    concerned within a day before it.
+    concerned within a day before it. A link may be among both, so edits count for no more links
+    than there are: who allows them for all of them has nothing held.
     """
     counted = Counter(act for acts in planned for act in set(acts))
     held = {}
     for act, number in counted.items():
         kind = Act(act.partition(":")[0])
-        if bounds.passed(kind, number + lately.get(act, 0), links):
+        concerned = number + lately.get(act, 0)
+        if kind in (Act.OVERWRITE, Act.BLANK):
+            concerned = max(number, min(concerned, links))
+        if bounds.passed(kind, concerned, links):
             held[act] = f"mass_{kind.value}"
     return held
 

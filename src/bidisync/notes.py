@@ -56,8 +56,10 @@ async def show(
             await may_write(parts, link, lease)
             proof = await replica.update(snapshot, {}, notes=notes)
             now = proof if proof is not None else await replica.get(snapshot.id)
-        except (Stale, Unconfirmed):
+        except Stale:
             return attrs.evolve(link, settled=False)
+        except Unconfirmed:  # what it shows now, nobody knows
+            return attrs.evolve(link, settled=False, shown={s: n for s, n in link.shown.items() if s is not side})
         except SyncError:
             if ours:
                 await parts.store.save(attrs.evolve(link, settled=False))
@@ -71,7 +73,7 @@ async def show(
 async def _claim(parts: Parts, link: Link, side: Side) -> Link:
     """The link as it was given, once it is stored that its notes are about to be written."""
     intent = intent_for(parts, Verb.UPDATE, side, {})
-    stored = await parts.store.save(attrs.evolve(link, intent=intent, fence=link.fence + 1, settled=False))
+    stored = await parts.store.save(attrs.evolve(link, intent=intent, fence=link.fence + 1, settled=False, shown={}))
     return attrs.evolve(link, revision=stored.revision, fence=stored.fence)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-import cattrs
 
 from bidisync.model import (
     ABSENT,
@@ -31,6 +31,9 @@ from bidisync.model import (
     Versions,
     overwritten,
 )
+
+if TYPE_CHECKING:
+    import cattrs
 
 
 @attrs.frozen
@@ -361,7 +364,11 @@ def _value_from_rest(value: object, _type: object = None) -> Value:
     raise ValueError(f"a stored value has the type {type(value).__name__}")
 
 
-def _make_converter() -> cattrs.Converter:
+@cache
+def _converter() -> cattrs.Converter:
+    """Made when something is first kept or read: who only decides does not wait for it."""
+    import cattrs
+
     converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True)
     converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
     converter.register_unstructure_hook(Ref, str)
@@ -372,18 +379,15 @@ def _make_converter() -> cattrs.Converter:
     return converter
 
 
-_converter = _make_converter()
-
-
 def to_rest(value: attrs.AttrsInstance) -> str:
     """A link, an intent or another value of this module as JSON text."""
-    return json.dumps(_converter.unstructure(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_converter().unstructure(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_rest(text: str, type_: type[_T]) -> _T:
     """The value that ``to_rest`` made; anything else is a ``ValueError``."""
     try:
         document: Any = json.loads(text)
-        return _converter.structure(document, type_)
-    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+        return _converter().structure(document, type_)
+    except (ExceptionGroup, ValueError, TypeError, KeyError) as error:  # the group is cattrs' own
         raise ValueError(f"this is not a stored {type_.__name__}") from error

@@ -36,7 +36,7 @@ from bidisync_espo_advo.advoware_replies import (
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.profile import AdvowareProfile
-from bidisync_espo_advo.transport import Request, Response
+from bidisync_espo_advo.transport import Request, Response, has_address
 
 RESOURCE = "Beteiligte"
 CHANGED, CREATED = "geaendertAm", "angelegtAm"
@@ -81,6 +81,8 @@ class AdvowareReplica:
 
     async def get(self, id: str) -> Snapshot:
         """The party now; gone if Advoware says so by number."""
+        if not has_address(id):
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         path = f"{RESOURCE}/{quote(id, safe='')}"
         response = await self.session.request("GET", path, usable=about_a_party)
         if response.status in (404, 410):

@@ -160,7 +160,8 @@ class AdvowareSession:
         document = _object(response)
         text = None if document is None else _text(document, "access_token")
         if response.status not in (200, 201) or document is None or not text:
-            raise self._refusal(response, "advoware refuses the sign-in: check user, password, app_id and api_key")
+            hint = "check user, password, app_id and api_key, and the clock of this machine"
+            raise self._refusal(response, f"advoware refuses the sign-in: {hint}")
         return Token(text, self._end(document))
 
     def _refusal(self, response: Response, advice: str) -> Unauthorized | Unavailable:

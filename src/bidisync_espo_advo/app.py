@@ -1,4 +1,8 @@
-"""The composition root: settings in, a running sync out, and everything closed again."""
+"""The composition root: settings in, a running sync out, and everything closed again.
+
+A part that not every caller needs is loaded where it is chosen: a step of Motia is a process
+for one record, and would wait for all of them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,6 @@ from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
 from bidisync.events import Event
 from bidisync.locks.local import LocalLocks
-from bidisync.locks.none import GoingOn, NoLocks
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
 from bidisync.outcome import Outcome, Tally
@@ -33,16 +36,9 @@ from bidisync.protocols import (
     StateStore,
     WorkQueue,
 )
-from bidisync.rehearsal import Rehearsal
 from bidisync.retry import Backoff
-from bidisync.runners.local import LocalQueue
 from bidisync.schema import Policy
-from bidisync.stores.memory import MemoryStore
-from bidisync.stores.moving import MOVED
 from bidisync.stores.seal import AesSeal, Plain
-from bidisync.stores.sql import SqlStore
-from bidisync.stores.sqlite import SqliteStore
-from bidisync.sweep import Progress, Sweep
 from bidisync_espo_advo.addresses import PublicResolver, host_of
 from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_session import AdvowareSession
@@ -55,7 +51,11 @@ from bidisync_espo_advo.sign_ins import SignIns
 from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 if TYPE_CHECKING:
+    from bidisync.stores.memory import MemoryStore
     from bidisync.stores.postgres import PostgresStore
+    from bidisync.stores.sql import SqlStore
+    from bidisync.stores.sqlite import SqliteStore
+    from bidisync.sweep import Progress, Sweep
 
 RETRY_READS_FOR_S = 20.0
 
@@ -150,7 +150,14 @@ class PartySync:
 
     engine: Engine
     remotes: Remotes
-    sweeps: Sweep
+    patience_s: float
+
+    @property
+    def sweeps(self) -> Sweep:
+        """Passes over both sides."""
+        from bidisync.sweep import Sweep
+
+        return Sweep(self.engine, patience_s=self.patience_s)
 
     async def sync(self, ref: Ref | str) -> Outcome:
         """Bring one record into step: a ``Ref``, or ``left:ID`` (EspoCRM) or ``right:ID`` (Advoware)."""
@@ -247,9 +254,13 @@ async def open_sync(
         right: Replica = Mapped(remotes.advoware, party_mapper("advoware"))
         if wrap is not None:
             left, right = wrap(left), wrap(right)
+        if rehearse:
+            from bidisync.rehearsal import Rehearsal
+
+            left, right = Rehearsal(left, "new-espocrm"), Rehearsal(right, "999999")
         parts = Parts(
-            left=Rehearsal(left, "new-espocrm") if rehearse else left,
-            right=Rehearsal(right, "999999") if rehearse else right,
+            left=left,
+            right=right,
             policy=policy,
             store=store,
             locks=locks,
@@ -267,7 +278,7 @@ async def open_sync(
         )
         engine = await Engine.open(parts)
         patience = settings.lock.lease_s + _limits(settings).request_timeout_s + settings.sync.search_lag_s
-        yield PartySync(engine, remotes, Sweep(engine, patience_s=patience + 5.0))
+        yield PartySync(engine, remotes, patience + 5.0)
 
 
 def _detector(policy: Policy, profile: AdvowareProfile) -> ChangeDetector:
@@ -292,12 +303,14 @@ class Store(StateStore, HintStore, Protocol):
 async def open_store(settings: Settings, *, create: bool = True) -> Store:
     """The state that the settings name."""
     if settings.state.url == "sqlite:///:memory:":
-        return MemoryStore()
+        return _forgetful()
     return await _still_here(await open_database(settings, create=create, seal=seal_of(settings)))
 
 
 async def _still_here(store: SqlStore) -> SqlStore:
     """The store, unless what it holds was moved elsewhere."""
+    from bidisync.stores.moving import MOVED
+
     try:
         moved = await store.get_mark(MOVED)
         if moved is not None:
@@ -311,7 +324,7 @@ async def _still_here(store: SqlStore) -> SqlStore:
 async def open_database(settings: Settings, *, create: bool, seal: Seal) -> SqlStore:
     """The file or the server that the settings name, whatever became of the state in it."""
     if settings.state.url.startswith("sqlite:"):
-        return await SqliteStore.open(settings.state.url.removeprefix("sqlite:///"), create=create, seal=seal)
+        return await _sqlite().open(settings.state.url.removeprefix("sqlite:///"), create=create, seal=seal)
     return await _postgres().open(settings.state.url, create=create, seal=seal)
 
 
@@ -320,9 +333,9 @@ async def rehearsed_store(settings: Settings) -> StateStore:
     seal = seal_of(settings)
     if settings.state.url.startswith("sqlite:"):
         path = settings.state.url.removeprefix("sqlite:///")
-        return MemoryStore() if path == ":memory:" else await _still_here(await SqliteStore.rehearse(path, seal=seal))
+        return _forgetful() if path == ":memory:" else await _still_here(await _sqlite().rehearse(path, seal=seal))
     original = await _postgres().look(settings.state.url, seal=seal)
-    copy = await SqliteStore.open(":memory:", seal=seal)
+    copy = await _sqlite().open(":memory:", seal=seal)
     if original is not None:
         try:
             await original.copy_into(copy)
@@ -337,6 +350,18 @@ async def rehearsed_store(settings: Settings) -> StateStore:
 def seal_of(settings: Settings) -> Seal:
     """The seal that the settings name, or none."""
     return AesSeal.of(settings.state.encryption_key) if settings.state.encryption_key else Plain()
+
+
+def _forgetful() -> MemoryStore:
+    from bidisync.stores.memory import MemoryStore
+
+    return MemoryStore()
+
+
+def _sqlite() -> type[SqliteStore]:
+    from bidisync.stores.sqlite import SqliteStore
+
+    return SqliteStore
 
 
 def _postgres() -> type[PostgresStore]:
@@ -354,6 +379,8 @@ async def open_queue(
     """The work queue that the settings name, over these hints."""
     hold_s, concurrency = settings.lock.lease_s, settings.sync.concurrency
     if settings.queue.url.startswith("local:"):
+        from bidisync.runners.local import LocalQueue
+
         yield LocalQueue(store, clock, concurrency, hold_s, observe=observe)
         return
     try:
@@ -369,12 +396,16 @@ async def open_locks(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     if settings.lock.url.startswith("local:"):
         return LocalLocks(lease_s=settings.lock.lease_s, clock=clock)
     if settings.lock.url.startswith("off:"):
+        from bidisync.locks.none import NoLocks
+
         return NoLocks(lease_s=settings.lock.lease_s, clock=clock)
     try:
         from bidisync.locks.redis import RedisLocks
     except ImportError as error:
         raise Misconfigured("lock.url names a Redis server: pip install 'bidisync[redis]'") from error
     if settings.lock.when_unreachable == "go_on":
+        from bidisync.locks.none import GoingOn
+
         locks = RedisLocks.at(settings.lock.url, lease_s=settings.lock.lease_s)
         stack.push_async_callback(locks.close)
         return GoingOn(locks, clock)

@@ -19,7 +19,7 @@ from bidisync.guards import Run, digest_of
 from bidisync.model import Ref
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import open_sync
-from bidisync_espo_advo.commands import Exit, SyncResult, remember_pass
+from bidisync_espo_advo.commands import Exit, SyncResult, next_rows, remember_pass
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.starting import sign_in
@@ -86,6 +86,7 @@ async def apply_command(settings: Settings, *, file: Path, report: Report) -> in
         result = SyncResult.of(tally, tally.states(), sync.calls, clock.monotonic() - began)
         await remember_pass(parts.store, clock.now(), attrs.asdict(result))
     rows = [("plans in the file", str(len(saved.plans))), *result.rows()]
+    rows += next_rows(result.waits_for_a_person, result.retrying)
     if refused:
         rows.append(("refused, as the record moved", f"{len(refused)}: plan again, or espo-advo sync"))
     report.show("Apply", rows, {**attrs.asdict(result), "planned": len(saved.plans), "refused": refused})

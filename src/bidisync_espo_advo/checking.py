@@ -40,6 +40,7 @@ async def check_command(settings: Settings, *, report: Report) -> int:
     remotes = Remotes.of(settings, clock, SystemChance())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(remotes.close)
+        stack.enter_context(report.progress("checking"))
         findings = [
             await _tried("espocrm", lambda: _espocrm(remotes)),
             await _tried("webhooks", lambda: _webhooks(remotes, settings)),
@@ -126,7 +127,7 @@ async def _state(settings: Settings) -> str:
     try:
         store = await open_store(settings, create=False)
     except NoState:
-        return "there is no state yet; the first sync makes it"
+        return "there is no state yet; the first sync makes it, and espo-advo plan --all says what it would do"
     try:
         links = f"{sum((await store.count()).values())} links"
         return f"{links}, encrypted" if settings.state.encryption_key else links

@@ -97,6 +97,11 @@ class SyncResult:
         waiting = (self.conflicts["open"], self.held, self.review, self.blocked, self.retrying, self.dead)
         return Exit.WAITING if any(waiting) else Exit.IN_SYNC
 
+    @property
+    def waits_for_a_person(self) -> int:
+        """How many records go on only once somebody has said something."""
+        return self.conflicts["open"] + self.held + self.review + self.blocked + self.dead
+
     def rows(self) -> list[tuple[str, str]]:
         """The same for people."""
         sides = {"left": "EspoCRM", "right": "Advoware"}
@@ -152,6 +157,13 @@ def held_rows(plans: Sequence[Mapping[str, object]]) -> list[tuple[str, str]]:
     ]
 
 
+def next_rows(waiting: int, retrying: int = 0) -> list[tuple[str, str]]:
+    """What to do about what is open; nothing where nothing is."""
+    if waiting:
+        return [("next", "espo-advo conflicts says what waits, and what to do about it")]
+    return [("next", "espo-advo sync takes up again what is to be tried again")] if retrying else []
+
+
 def read_ref(text: str) -> Ref:
     """A record as people name it: ``left:ID``, ``right:ID``, or an id that can only be one side's."""
     try:
@@ -201,7 +213,7 @@ async def sync_command(
             await remember_pass(store, clock.now(), attrs.asdict(result))
             await expire_when_due(settings, store, Timetable(store, settings.lock.lease_s, clock), clock)
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
-    report.show(title, result.rows(), attrs.asdict(result))
+    report.show(title, [*result.rows(), *next_rows(result.waits_for_a_person, result.retrying)], attrs.asdict(result))
     for event in noticed:
         report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES[event.code]}")
     return result.status

@@ -21,6 +21,7 @@ from bidisync_espo_advo.serving import site_of, stopped
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
 from bidisync_espo_advo.web import application, listening
+from bidisync_espo_advo.web.pulse import Pulse
 from bidisync_espo_advo.webhook import EVENTS
 
 EDITS = 10
@@ -140,8 +141,9 @@ def _hooked(tables: Mapping[str, Mapping[str, object]], crm: EspoServer) -> dict
 async def _go_on(settings: Settings, store: Store, report: Report) -> None:
     """Keep the worker and the site running until stopped."""
     with stopped() as over:
-        async with opened(settings, store=store) as works:
-            site = application(site_of(works, settings.web.token))
+        pulse = Pulse(SystemClock().monotonic)
+        async with opened(settings, store=store, observers=(pulse,)) as works:
+            site = application(site_of(works, settings.web.token, pulse))
             async with listening(site, settings.web.host, settings.web.port) as url:
                 report.say("")
                 addresses = f"EspoCRM on {settings.espocrm.url}, Advoware on {settings.advoware.discovery_url}"

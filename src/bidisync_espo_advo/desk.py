@@ -14,9 +14,11 @@ from bidisync.clock import SystemClock
 from bidisync.conflicts import Merge, ask
 from bidisync.errors import Misconfigured
 from bidisync.imposing import Choose
-from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, Seen, Value, Versions
+from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, ReviewKind, Seen, Value, Versions
+from bidisync.outcome import Outcome
+from bidisync.protocols import StateStore
 from bidisync.state import Link
-from bidisync_espo_advo.app import open_store, open_sync
+from bidisync_espo_advo.app import PartySync, open_store, open_sync
 from bidisync_espo_advo.commands import Exit, read_ref
 from bidisync_espo_advo.explaining import NAMES, Mask, versions_document, versions_line
 from bidisync_espo_advo.fields import GROUPS, party_fields
@@ -34,7 +36,7 @@ async def conflicts_command(settings: Settings, *, shows: bool, report: Report) 
     async with opened_state(settings) as store:
         links = await store.waiting()
     if report.as_json:
-        report.document({"conflicts": [_document(link, mask) for link in links]})
+        report.document({"conflicts": [waiting_document(link, mask) for link in links]})
     elif not links:
         report.say("Nothing waits for a person.")
     for link in () if report.as_json else links:
@@ -52,12 +54,23 @@ async def conflicts_command(settings: Settings, *, shows: bool, report: Report) 
 def _advice(link: Link, review: Review) -> str:
     if review.plan:
         return "espo-advo status shows the hash to approve"
+    if review.kind is ReviewKind.READ_ONLY:
+        return (
+            f"Advoware takes this at its own desk alone: enter it there; or "
+            f"espo-advo resolve {link.id} --field-group {review.group} --take right"
+        )
+    if review.kind is ReviewKind.IDENTITY:
+        return (
+            f"if both systems know this one, enter Advoware's number as betnr in EspoCRM, or merge the doubles; "
+            f"then espo-advo sync --all; to leave it alone for good: espo-advo unlink {link.id}"
+        )
     if review.group:
         return f"espo-advo resolve {link.id} --field-group {review.group} --take {'|'.join(TAKES)}|FILE"
     return f"settle it in the systems themselves, or: espo-advo unlink {link.id}"
 
 
-def _document(link: Link, mask: Mask) -> dict[str, object]:
+def waiting_document(link: Link, mask: Mask) -> dict[str, object]:
+    """Everything that waits in a link, for a program."""
     return {
         "link": link.id,
         "left": link.left_id,
@@ -93,39 +106,60 @@ class Choice:
         return value
 
 
+@attrs.frozen
+class Settlement:
+    """What became of a choice: the link now, what was settled, and what of the group is still open."""
+
+    link: Link
+    outcome: Outcome
+    settled: tuple[str, ...]
+    open: tuple[str, ...]
+
+
+def fields_waiting(link: Link, group: str) -> frozenset[str]:
+    """The fields of a group about which a person is asked something."""
+    return frozenset(name for review in link.reviews if review.group == group for name in review.fields)
+
+
+async def settle(sync: PartySync, store: StateStore, link: Link, group: str, pick: Choose, *, by: str) -> Settlement:
+    """Give both sides what ``pick`` says for every field of the group that waits."""
+    choice = Choice(fields_waiting(link, group), pick)
+    outcome = await sync.engine.impose(link.refs[0], choice, by=by)
+    now = await link_named(store, str(link.refs[0]))
+    left_open = fields_waiting(now, group)
+    return Settlement(now, outcome, tuple(sorted(choice.chosen - left_open)), tuple(sorted(left_open)))
+
+
 async def resolve_command(settings: Settings, *, link: str, group: str, take: str, report: Report) -> int:
     """Settle what waits in one group of a link, on both sides."""
     if group not in GROUPS:
         raise Misconfigured(f"there is no field group {group!r}; known are {', '.join(GROUPS)}")
-    pick = _picks(take, group)
+    pick = picks(take, group)
     settings.require_remotes()
     async with AsyncExitStack() as stack:
         store = await open_store(settings, create=False)
         stack.push_async_callback(store.close)
         found = await link_named(store, link)
-        waiting = frozenset(name for review in found.reviews if review.group == group for name in review.fields)
-        if not waiting:
+        if not fields_waiting(found, group):
             raise Misconfigured(f"nothing of {group} waits in {found.id}; espo-advo conflicts lists what does")
         _require_answers(found, group, pick)
         sync = await stack.enter_async_context(open_sync(settings, store=store))
         await sign_in(sync.remotes)
-        choice = Choice(waiting, pick)
-        outcome = await sync.engine.impose(found.refs[0], choice, by=f"operator: {take if take in TAKES else 'values'}")
-        now = await link_named(store, link)
-    left_open = [name for review in now.reviews if review.group == group for name in review.fields]
+        done = await settle(sync, store, found, group, pick, by=f"operator: {take if take in TAKES else 'values'}")
+    now, outcome = done.link, done.outcome
     document = {
         "link": now.id,
         "state": outcome.state.value,
         "reason": outcome.reason,
-        "settled": sorted(choice.chosen - set(left_open)),
-        "open": sorted(left_open),
+        "settled": list(done.settled),
+        "open": list(done.open),
         "updated": {side.value: side in outcome.updated for side in NAMES},
     }
     written = " and ".join(name for side, name in NAMES.items() if side in outcome.updated) or "nowhere"
-    rows = [("settled", ", ".join(sorted(choice.chosen - set(left_open))) or "nothing"), ("written to", written)]
-    rows += [("still open", ", ".join(left_open))] if left_open else []
+    rows = [("settled", ", ".join(done.settled) or "nothing"), ("written to", written)]
+    rows += [("still open", ", ".join(done.open))] if done.open else []
     report.show(f"{now.id}: {outcome.state.value}", rows, document)
-    settled = not left_open and outcome.state in (LinkState.IN_SYNC, now.state)
+    settled = not done.open and outcome.state in (LinkState.IN_SYNC, now.state)
     return Exit.IN_SYNC if settled and not now.waits else Exit.WAITING
 
 
@@ -139,7 +173,8 @@ def _require_answers(link: Link, group: str, pick: Choose) -> None:
                 )
 
 
-def _picks(take: str, group: str) -> Choose:
+def picks(take: str, group: str) -> Choose:
+    """The choice that a person names: a side, ``base``, ``merged``, or a file of values."""
     if take in ("left", "right", "base"):
         return lambda name, versions: getattr(versions, take)
     if take == "merged":

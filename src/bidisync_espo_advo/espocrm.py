@@ -37,7 +37,7 @@ from bidisync_espo_advo import espocrm_errors as errors
 from bidisync_espo_advo import status
 from bidisync_espo_advo.connections import EspoConfig
 from bidisync_espo_advo.profile import EspoProfile
-from bidisync_espo_advo.transport import Request, Response, Wire
+from bidisync_espo_advo.transport import Request, Response, Wire, has_address
 
 SYSTEM = errors.SYSTEM
 PAGE = 200
@@ -92,6 +92,8 @@ class EspoReplica:
 
     async def get(self, id: str) -> Snapshot:
         """The record now; gone if EspoCRM says so by id."""
+        if not has_address(id):
+            return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         await self._know_writer()
         response = await self._send("GET", f"{self.config.entity_type}/{quote(id, safe='')}")
         if response.status == 404 and errors.says_absent(response):

@@ -15,7 +15,7 @@ from bidisync.model import LinkState
 from bidisync.protocols import StateStore
 from bidisync.state import Link
 from bidisync_espo_advo.app import Store, open_store
-from bidisync_espo_advo.commands import LAST_RUN, Exit, held_document, held_rows, read_ref
+from bidisync_espo_advo.commands import LAST_RUN, Exit, held_document, held_rows, next_rows, read_ref
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 
@@ -68,7 +68,7 @@ async def status_command(settings: Settings, *, report: Report) -> int:
     if last is not None:
         rows.append(("last pass", f"{utc_text(last['at'])} UTC, {last['examined']} records, {last['duration_s']} s"))
         rows += [(f"calls to {name}", _calls(verbs)) for name, verbs in last["calls"].items()]
-    report.show("Status", rows, document)
+    report.show("Status", [*rows, *next_rows(waiting)], document)
     return Exit.WAITING if waiting else Exit.IN_SYNC
 
 

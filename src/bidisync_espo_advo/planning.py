@@ -11,7 +11,7 @@ import attrs
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
 from bidisync.guards import held_plans
-from bidisync.model import LinkState, Row, Side
+from bidisync.model import ABSENT, Decision, LinkState, Side
 from bidisync.outcome import Tally
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import open_store, open_sync
@@ -148,7 +148,7 @@ class PlanResult:
             deletes={side.value: tally.deleted[side] for side in Side},
             adopts=tally.adopted,
             conflicts={"resolved": tally.settled, "open": states[LinkState.CONFLICT]},
-            cleared=sum(decision.row is Row.CLEARED and bool(decision.writes) for decision in decisions),
+            cleared=sum(map(_empties, decisions)),
             waiting={state.value: n for state, n in sorted(states.items(), key=str) if state.waits_for_a_person},
             calls={
                 "reads": sum(verbs["GET"] for verbs in calls.values()),
@@ -175,3 +175,8 @@ class PlanResult:
         ]
         rows += held_rows(self.held_plans)
         return rows + [(f"waits: {state}", str(number)) for state, number in self.waiting.items()]
+
+
+def _empties(decision: Decision) -> bool:
+    """Whether a side that holds a value would hold none: by an edit, or because the other side's nothing counts."""
+    return decision.result is None and any(decision.versions.on(side) not in (None, ABSENT) for side in decision.writes)

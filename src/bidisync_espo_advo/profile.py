@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
-import cattrs
 
 from bidisync.errors import Misconfigured
 from bidisync.model import ClockTrust, Conditional
+
+if TYPE_CHECKING:
+    import cattrs
 
 FORMAT = 1
 Moves = Literal["every_write", "real_change", "never", "unknown"]
@@ -142,10 +145,10 @@ def load_profile(path: str, type_: type[_Profile]) -> _Profile:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise ValueError(path)
-        profile = _converter.structure(document, type_)
+        profile = _converter().structure(document, type_)
     except OSError as error:
         raise Misconfigured(f"the profile {path} can't be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
+    except (ValueError, TypeError, KeyError, ExceptionGroup) as error:  # the group is cattrs' own
         system = "espocrm" if type_ is EspoProfile else "advoware"
         raise Misconfigured(f"{path} is no profile: let 'espo-advo certify {system}' write it again") from error
     if profile.format != FORMAT:
@@ -156,9 +159,13 @@ def load_profile(path: str, type_: type[_Profile]) -> _Profile:
 def save_profile(path: Path, profile: AdvowareProfile | EspoProfile) -> None:
     """Write the profile; ``Misconfigured`` where that is not possible."""
     try:
-        path.write_text(json.dumps(_converter.unstructure(profile), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(_converter().unstructure(profile), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise Misconfigured(f"the profile {path} can't be written: {error.strerror}") from error
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
+@cache
+def _converter() -> cattrs.Converter:
+    import cattrs
+
+    return cattrs.Converter(forbid_extra_keys=True)

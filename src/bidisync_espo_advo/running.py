@@ -28,7 +28,7 @@ from bidisync_espo_advo.settings import Settings
 
 LOG = logging.getLogger("bidisync_espo_advo")
 POLL, INVENTORY = "poll", "inventory"
-GRACE_S = 6.5
+GRACE_S = 5.5
 LOOK_S = 1.0
 LATELY_S = 120.0
 DESK_S = 60.0

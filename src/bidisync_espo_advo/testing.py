@@ -28,6 +28,7 @@ from bidisync.testing.simulation.drills import Exercise
 from bidisync.testing.simulation.loop import Process
 from bidisync.testing.simulation.network import Ask, Network, Twist
 from bidisync.testing.simulation.parts import SimClock
+from bidisync.testing.simulation.strain import dry_runs
 from bidisync.testing.simulation.world import Applied, Remote, Seats, World
 from bidisync_espo_advo.app import open_sync
 from bidisync_espo_advo.fields import PARTY, party_mapper
@@ -323,7 +324,7 @@ class Office:
     who: str = "family_name"
     edited: tuple[str, ...] = ("title", "addition", "letter_salutation")
     hinting: tuple[Side, ...] = (Side.LEFT,)
-    exercise: Exercise = Exercise()
+    exercise: Exercise = Exercise((dry_runs,))
     policy: Policy = attrs.field(init=False)
     _settings: Settings = attrs.field(init=False)
 
@@ -385,6 +386,7 @@ class Office:
             clock=seats.clock,
             chance=seats.chance,
             observers=(seats.observer,),
+            rehearse=seats.rehearse,
         ) as sync:
             yield sync.sweeps
 

@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
-import stamina
 from aiohttp.abc import AbstractResolver
 
 from bidisync.circuit import Circuit
@@ -172,11 +171,23 @@ class _TryAgain(Exception):
         self.meaning, self.after = meaning, after
 
 
+class _Alone(_TryAgain):
+    """A write that the system failed at while it answered: the fault may be that of this record alone."""
+
+
 Usable = Callable[[Response], bool]
 """Whether a reply with success in its status has the body that it should have."""
 
 Final = Callable[[Response], bool]
 """Whether a reply that looks like trouble says plainly that nothing was done: it is no use to repeat."""
+
+
+def has_address(id: str) -> bool:
+    """Whether a record may have this id: one that would lead to another address belongs to none.
+
+    Hints come from elsewhere, and an answer to ``..`` must not count as one about the system.
+    """
+    return bool(id.strip(".")) and id.isprintable() and not {"/", "\\"} & set(id)
 
 
 def anything(response: Response) -> bool:
@@ -255,6 +266,9 @@ class Wire:
         except RateLimited:
             self.circuit.succeeded()
             raise
+        except _Alone as error:
+            self.circuit.succeeded()
+            raise error.meaning from error.__cause__
         except Unavailable as error:
             if error.system or isinstance(error, Unconfirmed):
                 self.circuit.failed(self.clock.monotonic())
@@ -278,6 +292,8 @@ class Wire:
         if request.writes:
             try:
                 return await self._once(request, final, systemic)
+            except _Alone:
+                raise
             except _TryAgain as error:
                 raise error.meaning from error.__cause__
         until = self.clock.monotonic() + self.retry_for_s
@@ -292,6 +308,8 @@ class Wire:
             if not isinstance(error, _TryAgain) or left <= 0:
                 return False
             return True if error.after is None else error.after if error.after <= left else False
+
+        import stamina
 
         try:
             async for attempt in stamina.retry_context(
@@ -343,7 +361,8 @@ class Wire:
         reason = f"answered {response.status} to a {request.method}"
         if systemic(response) and not request.writes:
             raise _TryAgain(self.unreachable(reason), after)
-        raise _TryAgain(self._lost(request, reason, response), after)
+        meaning = self._lost(request, reason, response)
+        raise _Alone(meaning) if request.writes and response.status == 500 else _TryAgain(meaning, after)
 
     def unreachable(self, what: str) -> Unavailable:
         """The whole system is out of reach."""

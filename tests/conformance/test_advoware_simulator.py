@@ -23,6 +23,7 @@ import pytest
 from bidisync_espo_advo.simulators.advoware import AdvowareServer, advoware_simulator
 from bidisync_espo_advo.simulators.advoware_signin import signature
 from bidisync_espo_advo.simulators.advoware_switches import VALUES, Switches
+from bidisync_espo_advo.simulators.espocrm import espocrm_simulator
 from bidisync_espo_advo.simulators.server import FaultRule
 
 NOW = datetime(2026, 2, 7, 13, 30, 0, 123456, tzinfo=UTC)
@@ -967,3 +968,15 @@ def test_values_may_be_spelled_as_in_the_notes_that_they_come_from() -> None:
     spelled = {"token.clock_skew_max_s": "∞", "list.shape": "{data,total}", "rowId.format": "A-P×40", "null_style": ""}
     switches = Switches(spelled)
     assert [switches[name] for name in spelled] == ["unlimited", "data_total", "A-P_40", "empty"]
+
+
+async def test_an_advoware_may_know_the_first_of_espocrms_parties_and_some_by_their_name_alone():
+    crm, erp = espocrm_simulator(records=30), advoware_simulator(records=30, shared=20, alike=4)
+    theirs = [(r["lastName"], r["firstName"], r["dateOfBirth"]) for r in crm.store.records.values()]
+    ours = [(p["name"], p["vorname"], (p["geburtsdatum"] or "")[:10] or None) for p in erp.store.records.values()]
+    assert ours[:20] == theirs[:20]
+    assert [party[:2] for party in ours[20:24]] == [record[:2] for record in theirs[20:24]]
+    assert {party[2] for party in ours[20:24]} == {None}
+    assert not {party[:2] for party in ours[24:]} & {record[:2] for record in theirs}
+    with pytest.raises(ValueError, match="30 parties can't hold 25 shared and 6 alike ones"):
+        advoware_simulator(records=30, shared=25, alike=6)

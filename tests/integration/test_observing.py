@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
@@ -18,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bidisync.clock import SystemChance
 from bidisync.desk import Desk
 from bidisync.errors import Misconfigured, SyncError
-from bidisync.events import CircuitMoved, Failed, Noticed, Passed, Served, SystemFailed, Told, Wrote
-from bidisync.model import Ref, Side
+from bidisync.events import CallOutcome, CircuitMoved, Failed, Noticed, Passed, Served, SystemFailed, Told, Wrote
+from bidisync.model import LinkState, Ref, Side
 from bidisync.observe.log import JsonLines, Logged, Pseudonyms
 from bidisync.observe.metrics import Metrics
 from bidisync.stores.memory import MemoryStore
@@ -131,6 +132,47 @@ async def test_dashboard_and_alerts_load_and_name_only_metrics_that_exist(file):
     if file == "grafana.json":
         exported = {name for name in there if not name.endswith(("_count", "_sum", "_created"))}
         assert exported - named == {"bidisync_pass_interval_seconds"}, "everything is shown somewhere"
+
+
+def expressions():
+    """Every expression of the dashboard and of the alert rules."""
+    panels = json.loads((DASHBOARDS / "grafana.json").read_text())["panels"]
+    groups = yaml.safe_load((DASHBOARDS / "alerts.yaml").read_text())["groups"]
+    return [target["expr"] for panel in panels for target in panel["targets"]] + [
+        rule["expr"] for group in groups for rule in group["rules"]
+    ]
+
+
+async def test_every_label_and_every_value_that_an_expression_asks_for_exists():
+    text, _, _ = await scraped(*RARE)
+    labels = {}
+    for name, pairs in samples(text):
+        labels.setdefault(name, set()).update(label for label, _ in pairs)
+    values = {
+        "state": {state.value for state in LinkState},
+        "outcome": set(get_args(CallOutcome)) | {"failed", "ok"},
+        "what": {"opened", "closed", "settled"},
+    }
+    for expression in expressions():
+        assert expression.count("(") == expression.count(")"), expression
+        of_these = set().union(*(labels[name] for name in NAME.findall(expression)))
+        asked = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+        matched = re.findall(r'(\w+)=~?"([^"]*)"', expression)
+        assert asked | {label for label, _ in matched} <= of_these, expression
+        for label, wanted in matched:
+            assert set(wanted.split("|")) <= values[label], expression
+
+
+async def test_every_alert_says_how_bad_it_is_and_what_to_do():
+    document = yaml.safe_load((DASHBOARDS / "alerts.yaml").read_text())
+    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule["alert"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert {"summary", "what_to_do"} <= set(rule["annotations"])
+        named = re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values()))
+        assert all(f"by ({label})" in rule["expr"] for label in named), rule["alert"]
 
 
 def forms(secret):

@@ -5,16 +5,22 @@ from __future__ import annotations
 import pytest
 
 from bidisync.testing.simulation import simulate
-from bidisync.testing.simulation.pairs import guarded, pair, partial
+from bidisync.testing.simulation.pairs import STRAINED, guarded, noted, pair, partial
 
 FOUND = {
-    "a canary from before the side looked empty vouched for it": (guarded, 2),
+    "a canary from before the side looked empty vouched for it": (STRAINED["looks-empty"], 15),
     "who was missing while a side looked empty was a stranger afterwards, and made again": (guarded, 61),
-    "two hints within a second counted as two passes, and ended the grace": (guarded, 63),
-    "two workers, each with one deletion that was the last allowed, carried out both": (guarded, 69),
+    "two hints within a second counted as two passes, and ended the grace": (STRAINED["brought-back"], 15),
+    "two workers, each with one deletion that was the last allowed, carried out both": (
+        STRAINED["deletions-at-once"],
+        27,
+    ),
     "a link whose record vanished kept the intent of its notes": (pair, 652),
     "of a link that no list shows only one record was looked at": (partial, 108),
     "notes that leave the counterpart out wiped it in memory, and its create was sent again": (pair, 279),
+    "a hint and one pass after it counted as two passes, and ended the grace": (STRAINED["new-scope"], 21),
+    "notes whose answer was lost counted as not written, and showed a failure for ever": (noted, 2),
+    "a create that always failed forgot how often, and was tried for ever": (STRAINED["broken"], 1),
 }
 """Each of these seeds fails again when its fix alone is taken back."""
 

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 mutants = importlib.import_module("mutants")
 
 ALL = os.environ.get("BIDISYNC_MUTANTS") == "all"
+RESULTS: dict[str, str] = {}
 CHOSEN = [mutant for mutant in mutants.MUTANTS if ALL or mutant.name in mutants.IN_CI]
 
 
@@ -25,9 +26,11 @@ def test_every_mutant_can_be_planted(tmp_path):
 
 @pytest.mark.parametrize("mutant", CHOSEN, ids=lambda mutant: mutant.name)
 def test_a_seeded_fault_is_noticed(mutant):
-    how = mutants.hunt(mutant)
+    how = RESULTS[mutant.name] = mutants.hunt(mutant)
     print(f"{mutant.name}: {how}")
     assert not how.startswith("error")
+    if len(RESULTS) == len(mutants.MUTANTS):
+        mutants.PAGE.write_text(mutants.page(RESULTS), encoding="utf-8")
     if mutant.why_it_lives and how.startswith("survived"):
         pytest.xfail(mutant.why_it_lives)
     assert not how.startswith("survived")

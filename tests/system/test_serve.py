@@ -120,3 +120,19 @@ async def test_an_advoware_that_is_off_pauses_the_work_and_loses_nothing(tmp_pat
             await drained(served)
         assert {r["syncStatus"] for r in office.crm.store.records.values()} == {"clean"}
         assert {r["syncRetryCount"] or 0 for r in office.crm.store.records.values()} == {0}, "no attempt was counted"
+
+
+async def test_what_was_edited_while_nobody_listened_is_fetched_at_the_start_without_any_webhook(tmp_path):
+    port = free_port()
+    async with opened(crm_records=4, crm_switches={"webhook.interval_s": "3600"}) as office:
+        keys = hooked(office, port, skip_own=True)
+        write_config(tmp_path, office, sync=QUIET, espocrm={"webhooks": keys})
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        first, second, *_ = office.crm.store.records
+        office.crm.store.edit(first, zusatz="verpasst")
+        office.erp.store.edit(office.crm.store.records[second]["betnr"], titel="Dr.")
+        await office.crm.send_webhooks()  # refused, and not due again before ten minutes are over
+        async with running("serve", "--port", str(port), cwd=tmp_path):
+            await until(lambda: office.pair(first)[1]["zusatz"] == "verpasst", what="the edit in EspoCRM")
+            await until(lambda: office.crm.store.records[second]["titel"] == "Dr.", what="the edit in Advoware")
+            assert await office.crm.send_webhooks() == [], "nothing was sent again"

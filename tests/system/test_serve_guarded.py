@@ -3,72 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import aiohttp
-import attrs
 import pytest
 
-from bidisync.errors import Unavailable
 from bidisync.model import Ref, Side
-from bidisync_espo_advo.web import Site, application, listening
-from bidisync_espo_advo.web.access import Access
-from bidisync_espo_advo.web.intake import Intake
-from bidisync_espo_advo.web.keeping import Keeping
+from door import BODY, HOOK, SECRET, door
 from served import BEARER, TOKEN, signed, signed_as_before
 
-HOOK, SECRET = "65f0c0ffee", "0123456789abcdef0123456789abcdef"
+__all__ = ["door"]
+
 MIB = 1024 * 1024
-
-
-@attrs.define
-class Kept:
-    """What was kept durably; ``broken`` as long as it can't be."""
-
-    groups: list[list[Ref]] = attrs.Factory(list)
-    broken: bool = False
-
-    async def __call__(self, refs: Sequence[Ref]) -> None:
-        await asyncio.sleep(0.01)
-        if self.broken:
-            raise Unavailable("no room left", system="state")
-        self.groups.append(list(refs))
-
-    @property
-    def refs(self) -> list[Ref]:
-        return [ref for group in self.groups for ref in group]
-
-
-@attrs.frozen
-class Door:
-    url: str
-    kept: Kept
-    session: aiohttp.ClientSession
-    app: object
-
-    async def send(self, body: bytes, headers: dict[str, str], event: str = "update") -> int:
-        url = f"{self.url}/webhooks/espocrm/{event}"
-        async with self.session.post(url, data=io.BytesIO(body), headers=headers) as response:
-            return response.status
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    kept = Kept()
-
-    async def nothing() -> dict[str, str]:
-        return {}
-
-    intake = Intake({HOOK: SECRET, "empty": ""}, Keeping(kept), body_s=1.0)
-    app = application(Site(Access(TOKEN), intake, nothing, nothing))
-    async with listening(app, "127.0.0.1", 0, idle_s=1.0) as url, aiohttp.ClientSession() as session:
-        yield Door(url, kept, session, app)
-
-
-BODY = json.dumps([{"id": "a1"}, {"id": "b2"}, {"id": "a1"}]).encode()
 
 
 @pytest.mark.parametrize("sign", [signed, signed_as_before])
@@ -165,6 +114,9 @@ OPEN = {
     ("POST", "/webhooks/espocrm/{event}"),
 }
 
+CLOSED = "/ /readyz /metrics /api/status /api/live /api/conflicts /conflicts /dead /held /search /records/{side}/{id}"
+ACTIONS = "/logout /search /settle /retry /approve /values /language"
+
 
 async def test_every_route_needs_the_token_but_those_that_are_named(door):
     found = set()
@@ -174,7 +126,7 @@ async def test_every_route_needs_the_token_but_those_that_are_named(door):
         if method == "HEAD":
             continue
         found.add((method, path))
-        url = door.url + path.replace("{name}", "style.css").replace("{event}", "update")
+        url = door.url + path.format(name="style.css", event="update", side="left", id="a1")
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "espo_advo_session=wrong"}):
             async with door.session.request(method, url, headers=headers, allow_redirects=False) as response:
                 webhook = path.startswith("/webhooks/")
@@ -184,7 +136,7 @@ async def test_every_route_needs_the_token_but_those_that_are_named(door):
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert found >= OPEN
-    assert found - OPEN >= {("GET", "/"), ("GET", "/metrics"), ("GET", "/readyz"), ("GET", "/api/status")}
+    assert found - OPEN == {("GET", path) for path in CLOSED.split()} | {("POST", path) for path in ACTIONS.split()}
     async with door.session.get(door.url + "/nowhere") as response:
         assert response.status == 401, "what there is not is not told either"
 
@@ -212,6 +164,10 @@ async def test_the_token_opens_by_header_and_by_a_session_of_this_site(door):
         async with browser.post(door.url + "/logout", headers=elsewhere) as response:
             assert response.status == 403
         async with browser.post(door.url + "/logout") as response:
+            assert response.status == 403, "a form of ours has the session's proof"
+        async with browser.get(door.url + "/") as response:
+            (proof,) = set(re.findall(r'name="csrf" value="([^"]+)"', await response.text()))
+        async with browser.post(door.url + "/logout", data={"csrf": proof}) as response:
             assert str(response.url) == door.url + "/login"
         async with browser.get(door.url + "/") as response:
             assert response.status == 401

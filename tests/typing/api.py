@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_type
 
 import bidisync
 import bidisync_espo_advo
 from bidisync import (
+    Agreement,
+    Backoff,
+    ByContent,
     ChangeDetector,
     Conflict,
     ConflictStrategy,
     Defer,
     Engine,
+    Event,
     Field,
+    FieldMap,
+    FieldMapper,
     Group,
+    Hint,
+    HintStore,
+    Intent,
+    Link,
     LinkState,
     LockProvider,
+    Look,
+    Mapped,
     Mapper,
+    Notice,
+    Notifier,
+    Observer,
     Outcome,
     Parts,
     Plan,
@@ -25,16 +40,25 @@ from bidisync import (
     Ref,
     Replica,
     Resolution,
+    Seal,
     Side,
     StateStore,
+    SyncError,
     Tally,
+    Transient,
+    Unavailable,
+    WorkQueue,
+    by_version,
+    first_that_knows,
     prefer_left,
 )
-from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.locks.local import LocalLocks
 from bidisync.locks.redis import RedisLocks
-from bidisync.mapping import FieldMap, FieldMapper, Mapped
+from bidisync.runners.docket import DocketQueue
+from bidisync.runners.local import LocalQueue
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.postgres import PostgresStore
+from bidisync.stores.seal import AesSeal, Plain
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.replica import MemoryReplica
 
@@ -49,7 +73,49 @@ detectors: list[ChangeDetector] = [by_version, first_that_knows(by_version, ByCo
 stores: list[StateStore] = [MemoryStore()]
 locks: list[LockProvider] = [LocalLocks()]
 mapper: Mapper = FieldMapper((FieldMap("a", "A"),))
+hints: list[HintStore] = [MemoryStore()]
+queues: list[WorkQueue] = [LocalQueue(hints[0])]
+seals: list[Seal] = [Plain(), AesSeal.of("a key")]
 replicas: list[Replica] = [MemoryReplica(), Mapped(MemoryReplica(), mapper)]
+
+
+async def look(ref: Ref) -> float | None:
+    return None
+
+
+class Pager:
+    async def notify(self, notice: Notice) -> None:
+        """Nobody is paged."""
+
+
+notifiers: list[Notifier] = [Pager()]
+seen: list[Event] = []
+observers: list[Observer] = [seen.append]
+looks: list[Look] = [look]
+
+
+async def work(queue: WorkQueue, store: HintStore) -> None:
+    await queue.submit([Ref(Side.LEFT, "1")], not_before=0.0)
+    assert_type(await store.take(0.0, limit=1, until=60.0), Sequence[Hint])
+    try:
+        await queue.run(look)
+    except Unavailable as error:
+        assert_type(error.retry_after, float)
+    except Transient as error:
+        assert_type(Backoff().delay(error, 1, 0.5), float | None)
+    except SyncError as error:
+        assert_type(error.reason, str)
+
+
+async def many_machines(url: str) -> None:
+    store = await PostgresStore.open("postgresql://127.0.0.1/x")
+    async with DocketQueue.open(url, store) as queue:
+        await work(queue, store)
+
+
+def remembered(link: Link) -> None:
+    assert_type(link.base, Mapping[str, Agreement])
+    assert_type(link.intent, Intent | None)
 
 
 async def core() -> None:

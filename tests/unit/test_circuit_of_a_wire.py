@@ -69,3 +69,22 @@ async def test_refusals_of_one_record_are_no_failures_of_the_system():
     with pytest.raises(Unavailable):
         await wire.send(WRITE)
     assert line.sent == 20, "refused credentials open it at once"
+
+
+async def test_writes_answered_500_are_failures_of_their_records():
+    line, clock = Line(status=500), ManualClock(1000.0)
+    wire = Wire("crm", line, clock)
+    answers = await asyncio.gather(*(wire.send(WRITE) for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unconfirmed}
+    assert line.sent == 20, "each of them was sent, once"
+    assert not wire.circuit.open
+    line.status = 200
+    assert (await wire.send(READ)).status == 200, "the others go on"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 0])
+async def test_a_system_that_is_not_there_is_left_alone(status):
+    line, clock = Line(status=status), ManualClock(1000.0)
+    wire = Wire("crm", line, clock)
+    await asyncio.gather(*(wire.send(WRITE) for _ in range(10)), return_exceptions=True)
+    assert wire.circuit.open

@@ -9,7 +9,7 @@ from pairs import CRM, Pair
 from bidisync import Deletion, LinkState, OnDelete, Ref, Side, ask
 from bidisync.approval import approve, rearm
 from bidisync.errors import Merged, Unavailable, Unconfirmed
-from bidisync.guards import Bounds, held_plans
+from bidisync.guards import Bounds, held_plans, too_much
 from bidisync.testing import Call
 
 DELETABLE = attrs.evolve(CRM, deletion=Deletion.SOFT)
@@ -222,6 +222,19 @@ async def test_deletions_that_hints_name_one_by_one_count_too():
     assert len(pair.left.records) == 35
 
 
+async def test_a_hint_and_a_pass_are_no_two_passes():
+    pair = deleting()
+    for n in range(3):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x=None, y=None)
+    await pair.sweep(everything=True)
+    pair.right.remove("r1")
+    await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 3, "one pass has missed it so far"
+    await pair.sweep(everything=True)
+    assert len(pair.left.records) == 2
+
+
 async def test_a_record_that_shows_up_again_ends_its_deletion():
     pair = deleting()
     for n in range(3):
@@ -421,6 +434,17 @@ def test_bounds_need_the_number_and_the_percentage():
     assert not bounds.passed(Act.OVERWRITE, 20, 100)
     assert bounds.passed(Act.CREATE, 51, 100)
     assert not bounds.passed(Act.CREATE, 50, 100)
+
+
+def test_whoever_lets_every_record_be_overwritten_has_nothing_held_however_often_they_are():
+    every = [["overwrite:right", "blank:left"]] * 150
+    lately = {"overwrite:right": 150, "blank:left": 150, "delete:right": 4}
+    free = Bounds(max_overwrite_percent=100.0, max_blank_percent=100.0)
+    assert too_much(free, every, lately, 150) == {}
+    tight = Bounds(max_overwrite_percent=99.0, max_blank_percent=100.0)
+    assert too_much(tight, every, lately, 150) == {"overwrite:right": "mass_overwrite"}
+    deletes = [["delete:right"]] * 3
+    assert too_much(free, deletes, lately, 5) == {"delete:right": "mass_delete"}, "what is gone is no link any more"
 
 
 async def test_where_nobody_can_tell_what_became_of_a_create_it_is_sent_once_until_a_person_says_so():

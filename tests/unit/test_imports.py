@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 
@@ -15,6 +16,13 @@ FIRST = ["pass", "import bidisync.reconcile", "import bidisync.engine", "from bi
 def printed(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def cpu_seconds(code: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("first", FIRST)
@@ -46,3 +54,27 @@ def test_every_name_that_a_package_promises_can_be_had(package):
 
 def test_a_webhook_is_proven_without_a_client():
     assert printed("import sys, bidisync_espo_advo.webhook; print('asyncio' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("take_webhook", "asyncio aiohttp cattrs tomllib"),
+        ("tick", "asyncio aiohttp cattrs tomllib redis"),
+        (
+            "sync_event",
+            "stamina tenacity cattrs tomllib sqlite3 redis phonenumbers email_validator stdnum click rich "
+            "cryptography psycopg docket opentelemetry bidisync.sweep bidisync.rehearsal bidisync.stores.memory",
+        ),
+    ],
+)
+def test_importing_a_step_loads_nothing_that_not_every_call_needs(name, unused):
+    code = f"import sys; from bidisync_espo_advo.motia import {name}; print(set('{unused}'.split()) & set(sys.modules))"
+    assert printed(code) == "set()"
+
+
+def test_importing_a_step_costs_little_beside_an_http_client():
+    """The goals stand in ``benchmarks/imports.py``; this bound is wide: a busy machine, and nothing compiled before."""
+    codes = {"bare": "pass", "aiohttp": "import aiohttp", "step": "from bidisync_espo_advo.motia import sync_event"}
+    spent = {name: min(cpu_seconds(code) for _ in range(2)) for name, code in codes.items()}
+    assert (spent["step"] - spent["bare"]) / (spent["aiohttp"] - spent["bare"]) < 3.5, spent

@@ -29,6 +29,7 @@ from bidisync.protocols import Chance, Clock, Lease
 
 T = TypeVar("T")
 ANSWER_S = 5.0
+RELEASE_S = 1.0
 TAKE = (
     "if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end "
     "if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end return 0"
@@ -142,8 +143,9 @@ class RedisLocks:
             yield lease
         finally:
             keeper.cancel()
-            with suppress(Unavailable):  # it ends by itself
-                await lease.release()
+            with suppress(Unavailable, TimeoutError):  # it ends by itself, and a stop waits behind this
+                async with asyncio.timeout(RELEASE_S):
+                    await lease.release()
 
     async def _take(self, key: str) -> RedisLease:
         name = f"{self.namespace}:lock:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -47,7 +47,7 @@ class DocketQueue:
     concurrency: int
     hold_s: float
     resend_s: float
-    grace_s: float = 6.5
+    grace_s: float = 5.5
     observe: Observer = lambda event: None
     _looking: set[asyncio.Future[None]] = attrs.Factory(set)
     _wakes: dict[Ref, float] = attrs.Factory(dict)

@@ -34,7 +34,7 @@ class LocalQueue:
     concurrency: int = 10
     hold_s: float = 60.0
     look_every_s: float = 1.0
-    grace_s: float = 6.5
+    grace_s: float = 5.5
     observe: Observer = lambda event: None
     _woken: asyncio.Event = attrs.Factory(asyncio.Event)
     _dealing: Dealing = attrs.field(kw_only=True)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
+from bidisync_espo_advo.cli.completing import field_groups, takes
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, confirmed, global_options, values_option
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say how everything stands.",
+    examples=[
+        ("espo-advo status", "links by state, what waits for a person, the last pass"),
+        ("espo-advo --json status", "the same for a monitoring system"),
+    ],
+)
 @global_options
 @click.pass_obj
 def status(options: Options) -> int:
@@ -19,7 +29,14 @@ def status(options: Options) -> int:
     return asyncio.run(status_command(options.settings(), report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="List what waits for a person, and what to do about it.",
+    examples=[
+        ("espo-advo conflicts", "masked: the same letter is the same value"),
+        ("espo-advo conflicts --show-values", "with the values themselves"),
+    ],
+)
 @values_option
 @global_options
 @click.pass_obj
@@ -30,9 +47,16 @@ def conflicts(options: Options, shows: bool) -> int:
     return asyncio.run(conflicts_command(options.settings(), shows=shows, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say why a record is as it is, now and in the past.",
+    examples=[
+        ("espo-advo explain right:104711", "every field, and every decision of the past"),
+        ("espo-advo explain left:65f0c0ffee --group stammdaten", "one field group"),
+    ],
+)
 @click.argument("link")
-@click.option("--group", "field_group", help="Only this field group.")
+@click.option("--group", "field_group", shell_complete=field_groups, help="Only this field group.")
 @values_option
 @global_options
 @click.pass_obj
@@ -48,10 +72,26 @@ def explain(options: Options, link: str, field_group: str | None, shows: bool) -
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Settle what waits in a field group of a link.",
+    examples=[
+        ("espo-advo resolve right:104711 --field-group stammdaten --take left", "both sides get what EspoCRM holds"),
+        (
+            "espo-advo resolve right:104711 --field-group stammdaten --take values.json",
+            "both sides get the values of this file",
+        ),
+    ],
+)
 @click.argument("link")
-@click.option("--field-group", "field_group", required=True, help="The group that waits.")
-@click.option("--take", required=True, metavar="left|right|base|merged|FILE", help="Whose values both sides get.")
+@click.option("--field-group", required=True, shell_complete=field_groups, help="The group that waits.")
+@click.option(
+    "--take",
+    required=True,
+    shell_complete=takes,
+    metavar="left|right|base|merged|FILE",
+    help="Whose values both sides get.",
+)
 @global_options
 @click.pass_obj
 def resolve(options: Options, link: str, field_group: str, take: str) -> int:
@@ -66,7 +106,14 @@ def resolve(options: Options, link: str, field_group: str, take: str) -> int:
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Print what was done.",
+    examples=[
+        ("espo-advo history", "the newest decisions of all links, with their numbers and runs"),
+        ("espo-advo history right:104711 --show-values", "those of one link, with values"),
+    ],
+)
 @click.argument("link", required=False)
 @values_option
 @global_options
@@ -78,7 +125,14 @@ def history(options: Options, link: str | None, shows: bool) -> int:
     return asyncio.run(history_command(options.settings(), name=link, shows=shows, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Take back a run or one decision; later edits stay.",
+    examples=[
+        ("espo-advo undo 4711", "one decision, by its number in espo-advo history"),
+        ("espo-advo undo 9f2c4e7a1b3d5f60 --yes", "a whole run, without asking"),
+    ],
+)
 @click.argument("run_or_decision")
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 @global_options
@@ -95,7 +149,14 @@ def undo(options: Options, run_or_decision: str, yes: bool) -> int:
     return asyncio.run(undo_command(settings, what=run_or_decision, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Try records again that were given up.",
+    examples=[
+        ("espo-advo retry --all", "everything that was given up"),
+        ("espo-advo retry right:104711", "one record; also sends an unconfirmed create again"),
+    ],
+)
 @click.argument("links", nargs=-1, metavar="[LINK …]")
 @click.option("--all", "everything", is_flag=True, help="Everything that was given up.")
 @global_options
@@ -113,21 +174,38 @@ def retry(options: Options, links: tuple[str, ...], everything: bool) -> int:
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Let plans go that a guard holds.",
+    examples=[
+        ("espo-advo status", "shows what is held, why, and the hash"),
+        ("espo-advo approve 3f9a1c0b", "lets exactly that go; then: espo-advo sync"),
+    ],
+)
 @click.argument("plan_hash")
+@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
 @global_options
 @click.pass_obj
-def approve(options: Options, plan_hash: str) -> int:
+def approve(options: Options, plan_hash: str, yes: bool) -> int:
     """Let the held plans of this hash go: exactly those; what moved since is held again.
 
     The hash stands in what sync, plan and status print.
     """
     from bidisync_espo_advo.operating import approve_command
 
-    return asyncio.run(approve_command(options.settings(), digest=plan_hash, report=options.report))
+    settings = options.settings()
+    if sys.stdin.isatty():  # elsewhere the hash says that it is meant
+        confirmed(yes, f"Let everything go that is held as {plan_hash}, deletions included?")
+    return asyncio.run(approve_command(settings, digest=plan_hash, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="End links; both records stay.",
+    examples=[
+        ("espo-advo unlink right:104711", "asks first, then never keeps these two in step again"),
+    ],
+)
 @click.argument("links", nargs=-1, required=True, metavar="LINK …")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @global_options
@@ -141,7 +219,13 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
     return asyncio.run(unlink_command(settings, names=links, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Erase what the state holds of a person.",
+    examples=[
+        ("espo-advo forget right:104711", "asks first; the records in both systems stay"),
+    ],
+)
 @click.argument("link")
 @click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
 @click.option("--even-unknown", is_flag=True, help="Also a record that the state does not know: after it was lost.")

@@ -79,10 +79,20 @@ def require_one_way(ids: tuple[str, ...], everything: bool, side: str | None) ->
         raise click.UsageError("give records, or --all and --side, not both")
 
 
-def confirmed(yes: bool, question: str) -> None:
+class Declined(click.ClickException):
+    """A person was asked, and said no."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("nothing was done")
+
+
+def confirmed(yes: bool, question: str, *, unasked: str = "nobody is there to ask: say --yes") -> None:
     """Ask a person at a terminal; without one, ``--yes`` is needed."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to ask: say --yes")
-    click.confirm(question, abort=True, err=True)
+        raise click.UsageError(unasked)
+    if not click.confirm(question, err=True):
+        raise Declined

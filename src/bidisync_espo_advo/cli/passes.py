@@ -8,10 +8,21 @@ from pathlib import Path
 import click
 
 from bidisync import Side
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, global_options, require_one_way, values_option, which_records
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Bring both sides into step: what changed, or named records.",
+    examples=[
+        ("espo-advo sync", "what changed since the last pass"),
+        ("espo-advo sync --all", "both sides in full: the first time, and after an outage"),
+        ("espo-advo sync left:65f0c0ffee 104711", "these two records"),
+        ("espo-advo sync --all --dry-run", "say what would be done; write nothing"),
+        ("espo-advo --json sync --side left", "only what changed in EspoCRM; one JSON document"),
+    ],
+)
 @which_records
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Take up open records so often.")
@@ -37,7 +48,15 @@ def sync(options: Options, ids: tuple[str, ...], everything: bool, side: str | N
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say what sync would do, field by field; write nothing.",
+    examples=[
+        ("espo-advo plan --all", "everything, values masked"),
+        ("espo-advo plan left:65f0c0ffee --show-values", "one record, with its values"),
+        ("espo-advo plan --all -o plan.json", "keep it, for espo-advo apply plan.json"),
+    ],
+)
 @which_records
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for apply.")
 @values_option
@@ -66,7 +85,14 @@ def plan(
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Carry out exactly a saved plan.",
+    examples=[
+        ("espo-advo plan --all -o plan.json", "make a plan, and read it"),
+        ("espo-advo apply plan.json", "do what it says; records that moved since are refused"),
+    ],
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @global_options
 @click.pass_obj

@@ -6,10 +6,18 @@ import asyncio
 
 import click
 
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, confirmed, global_options, values_option
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say which parties were touched between two times.",
+    examples=[
+        ("espo-advo report --from 2026-01-01 --to 2026-01-31", "whole days, in UTC; names are masked"),
+        ("espo-advo --json report --from 2026-01-05T08:30", "the same for a program, up to now"),
+    ],
+)
 @click.option("--from", "since", required=True, metavar="TIME", help="2026-01-31 or 2026-01-31T08:30, in UTC.")
 @click.option("--to", "until", metavar="TIME", help="A date counts as its whole day; now, if left out.")
 @values_option
@@ -26,7 +34,15 @@ def report(options: Options, since: str, until: str | None, shows: bool) -> int:
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Put a retention hold on links, end it, or list the holds.",
+    examples=[
+        ("espo-advo hold right:104711 --until 2032-12-31", "nothing stored of it is erased up to that day"),
+        ("espo-advo hold right:104711 --release", "from now on it may be"),
+        ("espo-advo hold", "every hold there is"),
+    ],
+)
 @click.argument("links", nargs=-1, metavar="[LINK …]")
 @click.option("--until", metavar="DATE", help="The last day of the hold; else until it is released.")
 @click.option("--release", "releases", is_flag=True, help="End the holds of these links.")
@@ -46,7 +62,14 @@ def hold(options: Options, links: tuple[str, ...], until: str | None, releases: 
     return asyncio.run(work)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Erase the values in the journal that have had their time.",
+    examples=[
+        ("espo-advo expire", "those older than privacy.keep_values_days"),
+        ("espo-advo expire --days 365 --yes", "those older than a year, unasked"),
+    ],
+)
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Instead of privacy.keep_values_days.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @global_options

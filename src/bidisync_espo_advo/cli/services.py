@@ -6,10 +6,18 @@ import asyncio
 
 import click
 
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, global_options
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Take webhooks, poll, work and show a page, until stopped.",
+    examples=[
+        ("espo-advo serve", "on web.host and web.port of the configuration"),
+        ("espo-advo serve --host 0.0.0.0 --port 8377", "for a proxy on another machine"),
+    ],
+)
 @click.option("--host", help="Listen on this address instead of web.host.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
 @global_options
@@ -24,7 +32,13 @@ def serve(options: Options, host: str | None, port: int | None) -> int:
     return asyncio.run(serve_command(options.settings(), host=host, port=port, report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Work for a serve that runs elsewhere, until stopped.",
+    examples=[
+        ("espo-advo worker", "on every further machine; needs a state and a queue that all share"),
+    ],
+)
 @global_options
 @click.pass_obj
 def worker(options: Options) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bidisync.errors import Misconfigured
+from bidisync_espo_advo.cli.help import Command
 from bidisync_espo_advo.cli.options import Options, confirmed, global_options
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -23,7 +24,14 @@ def state(_options: Options) -> None:
     """
 
 
-@state.command()
+@state.command(
+    cls=Command,
+    short_help="Bring the state to another, empty database.",
+    examples=[
+        ("espo-advo state move postgresql://sync@db.example.org/sync", "from the file to a server"),
+        ("espo-advo state move --url-file new-address", "the same, with a password that nobody sees"),
+    ],
+)
 @click.argument("url", required=False)
 @click.option("--url-file", type=FILE, help="Read the address from a file: a password on a command line can be seen.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -50,7 +58,14 @@ def move(options: Options, url: str | None, url_file: Path | None, yes: bool) ->
     return asyncio.run(move_command(settings, url=url or "", report=options.report))
 
 
-@state.command()
+@state.command(
+    cls=Command,
+    short_help="Bring all that is stored under another key.",
+    examples=[
+        ("espo-advo state rotate --new-key-file new.key", "from the key in the settings to that in the file"),
+        ("espo-advo state rotate --no-key", "readable for everybody who may read the files"),
+    ],
+)
 @click.option("--new-key-file", type=FILE, help="The new key: a long random text, alone in a file.")
 @click.option("--no-key", is_flag=True, help="Store everything readable from now on.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

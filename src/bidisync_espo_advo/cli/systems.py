@@ -1,16 +1,24 @@
-"""The commands about the two systems: ``check`` and ``certify``."""
+"""The commands about what the sync stands on: ``check``, ``certify`` and ``backup``."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from pathlib import Path
 
 import click
 
-from bidisync_espo_advo.cli.options import Options, global_options
+from bidisync_espo_advo.cli.help import Command
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Say what works and what is missing; write nothing.",
+    examples=[
+        ("espo-advo check", "every configured part, in one table"),
+        ("espo-advo --json check", "the same for a monitoring system"),
+    ],
+)
 @global_options
 @click.pass_obj
 def check(options: Options) -> int:
@@ -20,7 +28,14 @@ def check(options: Options) -> int:
     return asyncio.run(check_command(options.settings(), report=options.report))
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    short_help="Measure on one record what a system guarantees.",
+    examples=[
+        ("espo-advo certify advoware --sandbox-record 104711", "on a party that nobody needs"),
+        ("espo-advo certify espocrm --yes", "on a new record, which stays there; without asking"),
+    ],
+)
 @click.argument("system", type=click.Choice(["espocrm", "advoware"]))
 @click.option("--sandbox-record", "record", metavar="ID", help="Measure on this record; else on one that is made.")
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
@@ -34,10 +49,28 @@ def certify(options: Options, system: str, record: str | None, yes: bool) -> int
     from bidisync_espo_advo.certifying import certify_command
 
     settings = options.settings().require_remotes()
-    if not yes:
-        what = f"record {record}" if record else "a new record, which stays there"
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes")
-        if not click.confirm(f"Write to {system}, to {what}?", err=True):
-            raise click.UsageError("nothing was written")
+    what = f"record {record}" if record else "a new record, which stays there"
+    unasked = f"certify writes to {system}, to {what}: without a terminal to ask it needs --yes"
+    confirmed(yes, f"Write to {system}, to {what}?", unasked=unasked)
     return asyncio.run(certify_command(settings, system=system, record=record, report=options.report))
+
+
+@click.command(
+    cls=Command,
+    short_help="Copy the state into a file, while others work on it.",
+    examples=[
+        ("espo-advo backup state-monday.db", "a copy in one file, checked, for its owner alone"),
+        ("cp state-monday.db espo-advo.db", "bring it back, while nothing runs; then: espo-advo sync --all"),
+    ],
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@global_options
+@click.pass_obj
+def backup(options: Options, file: Path) -> int:
+    """Copy the state into a new file, while others may work on it.
+
+    What is encrypted stays so: keep the key as well, and apart from the copy.
+    """
+    from bidisync_espo_advo.backing import backup_command
+
+    return backup_command(options.settings(), file=file, report=options.report)

@@ -8,7 +8,6 @@ do over ``/_simulator/records`` and ``/_simulator/switches`` what a person does 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import islice
 from typing import Any
 
 import attrs
@@ -18,7 +17,7 @@ from bidisync_espo_advo.simulators.advoware_api import SECURITY, AdvowareApi
 from bidisync_espo_advo.simulators.advoware_signin import SYNC_USER, Account, TokenService
 from bidisync_espo_advo.simulators.advoware_store import PERSON, AdvowareStore, Clock, utc_now
 from bidisync_espo_advo.simulators.advoware_switches import Switches
-from bidisync_espo_advo.simulators.people import parties
+from bidisync_espo_advo.simulators.people import acquainted
 from bidisync_espo_advo.simulators.server import CONTROL, Control, SimulatorServer
 
 
@@ -42,14 +41,18 @@ def advoware_simulator(
     port: int = 0,
     switches: Mapping[str, str] = {},
     people_start: int = 1_000_000,
+    shared: int = 0,
+    alike: int = 0,
     clock: Clock = utc_now,
 ) -> AdvowareServer:
     """An Advoware with ``records`` synthetic parties, to be started; the same for the same seed.
 
-    ``ValueError`` for a switch that there is not. ``clock`` gives the time, with its zone.
+    ``shared`` of them are those that the simulated EspoCRM of this seed has first, ``alike``
+    more are its next ones, of whom only the name is known here. ``ValueError`` for a switch
+    that there is not, or if they are too many. ``clock`` gives the time, with its zone.
     """
     store = AdvowareStore(seed=seed, switches=Switches(switches), clock=clock)
-    store.fill(islice(parties(seed, start=people_start), records))
+    store.fill(acquainted(seed, records, start=people_start, shared=shared, alike=alike))
     account = Account.of(seed)
     api = AdvowareApi(store, account, TokenService(account, store))
     app = web.Application()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 import attrs
@@ -56,6 +57,21 @@ def parties(seed: int, *, start: int = 0) -> Iterator[SyntheticParty]:
     while True:
         yield party(seed, number)
         number += 1
+
+
+def acquainted(seed: int, records: int, *, start: int, shared: int = 0, alike: int = 0) -> Iterator[SyntheticParty]:
+    """That many parties, of whom the first are people of the population of ``seed`` from its beginning.
+
+    ``shared`` of them are entered as they are, ``alike`` more without what tells them for sure:
+    date of birth and register number. The others begin at ``start``. ``ValueError`` if there
+    are not enough.
+    """
+    if shared + alike > records:
+        raise ValueError(f"{records} parties can't hold {shared} shared and {alike} alike ones")
+    yield from islice(parties(seed), shared)
+    for known in islice(parties(seed, start=shared), alike):
+        yield attrs.evolve(known, birth_date=None, register_number=None)
+    yield from islice(parties(seed, start=start), records - shared - alike)
 
 
 def party(seed: int, number: int) -> SyntheticParty:

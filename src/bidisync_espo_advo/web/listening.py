@@ -1,12 +1,15 @@
 """An address that is listened on, and closed to whoever only holds a connection.
 
 A sender that never ends its request's head is not seen by any handler; so a connection that
-has no request for a while is closed, whatever it has sent so far.
+has no request for a while is closed, whatever it has sent so far, and there are never more than
+a few hundred. Bodies stay as they were sent: nobody unpacks a bomb before its sender is proven.
+What is no HTTP at all is answered and not logged, for the line would quote it, secrets included.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,6 +21,8 @@ from bidisync_espo_advo.web.access import Handler
 
 IDLE_S = 10.0
 SHUTDOWN_S = 2.0
+LINGER_S = 2.0
+MOST_CONNECTIONS = 500
 
 
 @attrs.define(eq=False)
@@ -56,25 +61,48 @@ class _Idle:
                     transport.abort()
 
 
+class _Full(asyncio.Protocol):
+    """Closes a connection that is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it."""
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int, *, idle_s: float = IDLE_S) -> AsyncIterator[str]:
-    """Listen on this address until the block ends; where that is."""
+async def listening(
+    app: web.Application, host: str, port: int, *, idle_s: float = IDLE_S, most: int = MOST_CONNECTIONS
+) -> AsyncIterator[str]:
+    """Listen on this address until the block ends; where that is. ``most`` is how many connections there may be."""
     idle = _Idle(idle_s)
     app.middlewares.insert(0, idle.middleware)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=idle_s, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=logging.Logger("http", logging.CRITICAL),
+        keepalive_timeout=idle_s,
+        lingering_time=LINGER_S,
+        shutdown_timeout=SHUTDOWN_S,
+        auto_decompress=False,
+    )
     await runner.setup()
+    server = runner.server
+    assert isinstance(server, web.Server)  # noqa: S101 - what setup makes
+
+    def protocol() -> asyncio.BaseProtocol:
+        return _Full() if len(server.connections) >= most else server()
+
     try:
-        site = web.TCPSite(runner, host, port)
         try:
-            await site.start()
+            listener = await asyncio.get_running_loop().create_server(protocol, host, port)
         except OSError as error:
             raise Unavailable(f"can't listen on {host} port {port}: {error.strerror or 'in use'}") from error
-        server = runner.server
-        assert isinstance(server, web.Server)  # noqa: S101 - what setup makes
         closer = asyncio.create_task(idle.close_idle(server))
         try:
-            yield _address(host, runner.addresses[0][1])
+            yield _address(host, listener.sockets[0].getsockname()[1])
         finally:
+            listener.close()
             closer.cancel()
             with suppress(asyncio.CancelledError):
                 await closer

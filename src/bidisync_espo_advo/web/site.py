@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -11,6 +10,8 @@ import attrs
 from aiohttp import web
 
 from bidisync_espo_advo.web.access import Access
+from bidisync_espo_advo.web.acting import Acting
+from bidisync_espo_advo.web.board import Board
 from bidisync_espo_advo.web.intake import Intake
 
 MOST_FORM = 64 * 1024
@@ -22,6 +23,8 @@ class Site:
 
     access: Access
     intake: Intake
+    board: Board
+    acting: Acting
     status: Callable[[], Awaitable[Mapping[str, Any]]]
     ready: Callable[[], Awaitable[Mapping[str, str]]]
     metrics: Callable[[], bytes | Awaitable[bytes]] | None = None
@@ -47,10 +50,6 @@ class Site:
         """How the work stands, as a document."""
         return web.json_response(await self.status())
 
-    async def page(self, _request: web.Request) -> web.Response:
-        """How the work stands, as a page."""
-        return web.Response(text=_page(await self.status()), content_type="text/html")
-
 
 def application(site: Site) -> web.Application:
     """The whole site, every route behind the token but those that are open on purpose."""
@@ -63,27 +62,9 @@ def application(site: Site) -> web.Application:
             web.get("/readyz", site.readyz),
             web.get("/metrics", site.measured),
             web.get("/api/status", site.api_status),
-            web.get("/", site.page),
         ]
     )
+    app.add_routes(site.board.routes())
+    app.add_routes(site.acting.routes())
+    app.on_shutdown.append(site.board.live.close)
     return app
-
-
-def _page(status: Mapping[str, Any]) -> str:
-    rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in _rows(status))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>espo-advo</title>'
-        '<link rel="stylesheet" href="/static/style.css"><h1>espo-advo</h1>'
-        f"<table>{rows}</table></html>"
-    )
-
-
-def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A document of documents as rows with dotted names."""
-    rows: list[tuple[str, str]] = []
-    for name, value in document.items():
-        if isinstance(value, Mapping):
-            rows += _rows(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", str(value)))
-    return rows

@@ -33,6 +33,9 @@ class Exercise:
     ``deletes`` is how many records of a side may be deleted in the other's wake, ``grace_s``
     how long a deletion has to wait unless two passes find it, ``asks`` the fields that are
     written by an approved plan only. ``unlisted``: some records may never be shown by a list.
+    ``alone``: there is one person, and nobody else is entered. ``polls``: after the first pass
+    none reads the lists in full. The rest is how often something goes wrong: one request in
+    so many, one write that an edit comes before, one lease; and how far workers' clocks are apart.
     """
 
     drills: tuple[Callable[[World], None], ...] = ()
@@ -40,6 +43,12 @@ class Exercise:
     grace_s: float = 86_400.0
     asks: tuple[str, ...] = ()
     unlisted: bool = False
+    alone: bool = False
+    polls: bool = False
+    requests_faulty: float = 0.07
+    edits_in_window: float = 0.05
+    leases_faulty: float = 0.015
+    clocks_apart_s: float = 1.5
 
 
 @attrs.define(eq=False)
@@ -137,14 +146,18 @@ def approvals(world: World) -> None:
     for number in range(2):
         drawn = world.draw("approve", 0.6, 80)
         if drawn:
-            world.loop.later(60.0 + 50.0 * number + drawn, _approve, world)
+            world.loop.later(60.0 + 50.0 * number + drawn, approve_all, world)
 
 
-def _approve(world: World) -> None:
+def approve_all(world: World) -> list[Link]:
+    """An operator lets everything go that is held; the links concerned."""
     store = world.store.inner
+    concerned = []
     for held in held_plans(at_once(store.waiting())):
         world.tell("operator", f"approves {held.reason} of {len(held.links)}")
         world.office.deletable.update(held.links)
         for link_id in held.links:
             world.office.approved.setdefault(link_id, set()).update(world.office.planned.get(link_id, set()))
+        concerned += [link for link in at_once(store.waiting()) if link.id in held.links]
         at_once(approve(store, world.seats_of_people, held.digest))
+    return concerned

@@ -43,6 +43,7 @@ class Process:
     pause_s: float = 0.0
     parked_until: float = -1.0
     unsaved_writes: int = 0  # that a remote has taken and the state does not know of
+    dry: bool = False  # it only looks at what would be done
     main: asyncio.Task[None] | None = None
 
 

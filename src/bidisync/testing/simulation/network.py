@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bidisync.testing.simulation.world import World
 
 TRIP_S = 0.04
-FAULTY = 0.07
 
 
 class NotSent(Exception):
@@ -75,6 +74,7 @@ class Network:
     lease_s: float
     lag_s: float
     requests: int = 0
+    looks: int = 0  # at one record each, in memory
     looks_empty: bool = False
     edited_now: bool = False  # just before the write that is being carried out
     _copies: dict[str, tuple[float, Any]] = attrs.Factory(dict)
@@ -84,10 +84,13 @@ class Network:
         world, process = self.world, PROCESS.get()
         ask = attrs.evolve(ask, sender=process)
         self.requests += 1
+        self.looks += ask.label == "get"
         if process is not None and ask.writes and world.poisonous(process, ask.id):
             await asyncio.sleep(TRIP_S)
         common = _WRITES if ask.writes else _READS
-        drawn = world.draw(f"net.{self.remote}", FAULTY, len(common) + len(ask.twists))
+        if ask.writes:
+            world.watch.requested(process, f"{self.remote} {ask.label}")
+        drawn = world.draw(f"net.{self.remote}", world.scenario.exercise.requests_faulty, len(common) + len(ask.twists))
         if world.ordered is not None and process is not None:
             drawn = world.ordered(self.remote, ask, common, drawn)
         waiting: asyncio.Future[Any] = world.loop.create_future()

@@ -12,10 +12,11 @@ import attrs
 
 from bidisync.events import Examined, Failed, Wrote
 from bidisync.look import same
-from bidisync.model import ABSENT, LinkState, ReviewKind, Row, Side, Verb
+from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Side, Verb
 from bidisync.state import Link
 from bidisync.testing.simulation.drills import MOST_ALIKE
 from bidisync.testing.simulation.people import token_of
+from bidisync.testing.simulation.watch import notes_of
 from bidisync.testing.simulation.world import Applied, World
 
 _TOKEN = re.compile(r"\bt\d+\b")
@@ -59,11 +60,12 @@ class Oracle:
         self._no_resurrection()
         self._deletions_told()
         self._nothing_due()
+        self._shown()
         self._journaled()
         self._conflicts()
+        self._no_way_back()
         self._no_values_told()
         self._nothing_deleted()
-        self._only_approved()
         self._no_quarrel()
         self._attempts_counted()
         if not world.faulty:
@@ -208,6 +210,17 @@ class Oracle:
             elif link.intent is not None and not link.attempts.dead:
                 self.world.violated("C11", f"{link.id} rests with an open intent")
 
+    def _shown(self) -> None:
+        """C11: a record that is in sync shows it, where it keeps notes."""
+        world = self.world
+        for link in self._links:
+            if link.state is not LinkState.IN_SYNC or len(link.refs) < len(Side) or world.restored:
+                continue
+            for ref in link.refs:
+                notes = notes_of(world, ref.side, ref.id)
+                if notes is not None and (notes.state, notes.counterpart) != (link.state, link.on(ref.side.other)):
+                    world.violated("C11", f"{ref} does not show that it is in sync")
+
     def _journaled(self) -> None:
         """C8 and C9: our writes change something, and each stands in the journal with its values."""
         lines: dict[str, set[tuple[str, str]]] = {}
@@ -248,6 +261,46 @@ class Oracle:
                     if not self._disturbed and self.world.scenario.enforced:
                         self.world.violated("C13", f"{one[2]} and {other[2]} of {decision.field} were no conflict")
 
+            for decision in line.decisions:
+                self._own_value(link, who, decision)
+
+    def _own_value(self, link: Link, who: str, decision: Decision) -> None:
+        """C13, whatever went wrong: what we wrote ourselves is nobody's edit, and so no party to a conflict."""
+        if decision.row not in (Row.BOTH_CHANGED, Row.FIRST_CONTACT) or self.world.restored:
+            return
+        if decision.row is Row.FIRST_CONTACT and not self._made_by_us(link):
+            return
+        lineage = self.world.people.lineage
+        for side in Side:
+            key = (who, decision.field, token_of(decision.versions.on(side)))
+            other = (who, decision.field, token_of(decision.versions.on(side.other)))
+            typed = lineage.sides.get(key)
+            if typed is None or side in typed or key == other or (who, decision.field) in lineage.reused:
+                continue
+            self.world.violated("C13", f"{key[2]} of {decision.field} on the {side.value} was our own, and a conflict")
+
+    def _no_way_back(self) -> None:
+        """C2: outside a conflict no value is written over one that somebody made of it."""
+        world, lineage = self.world, self.world.people.lineage
+        if world.restored:
+            return
+        conflicts = {
+            (self._who(link), decision.field, token_of(decision.result))
+            for link, line in world.store.journaled
+            for decision in line.decisions
+            if decision.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT)
+        }
+        for applied in world.applied:
+            who = world.people.names.get((applied.side, applied.id)) or ""
+            for name in world.scenario.edited if applied.verb is Verb.UPDATE else ():
+                old, new = (
+                    self._key(applied.side, applied.id, name, f.get(name)) for f in (applied.before, applied.after)
+                )
+                if old == new or name in applied.in_window or (who, name) in lineage.reused or new in conflicts:
+                    continue
+                if new in lineage.ancestors([old]):
+                    world.violated("C2", f"{old[2]} of {name} ({who}) was taken back to {new[2] or 'nothing'}")
+
     @property
     def _disturbed(self) -> bool:
         """Whether anything went wrong: where a write's outcome was unknown for a while, such conflicts are counted."""
@@ -282,23 +335,13 @@ class Oracle:
                 world.violated("C10", f"{applied.side.value} {applied.id} was deleted, one too many")
             lost = None if link is None else link.on(applied.side.other)
             at = world.people.gone_at.get((applied.side.other, lost or ""))
+            ours = any(a.verb is Verb.DELETE and (a.side, a.id) == (applied.side.other, lost) for a in world.applied)
+            if world.restored and ours:  # of which the old state knows nothing
+                continue
             if at is None or at > applied.at:
                 world.violated("C10", f"{applied.side.value} {applied.id} was deleted, its counterpart was not")
             elif applied.at - at < min(exercise.grace_s, LEAST_GRACE_S):
                 world.violated("C10", f"{applied.side.value} {applied.id} was deleted without grace")
-
-    def _only_approved(self) -> None:
-        """C10: what has to be approved first is written just as it was approved."""
-        world = self.world
-        for applied in world.applied:
-            if applied.verb is not Verb.UPDATE:
-                continue
-            link = next((link for link in self._links if link.on(applied.side) == applied.id), None)
-            allowed = set() if link is None else world.office.approved.get(link.id, set())
-            for name in world.scenario.exercise.asks:
-                value = applied.after.get(name)
-                if value != applied.before.get(name) and (name, value) not in allowed:
-                    world.violated("C10", f"{name} of {applied.side.value} {applied.id} was written unasked")
 
     def _no_quarrel(self) -> None:
         """C5: a loop that others keep going is ended by us."""

@@ -12,8 +12,10 @@ from bidisync.identity import Identity
 from bidisync.model import Conditional, Side
 from bidisync.schema import Field, Group, OnDelete, Policy
 from bidisync.testing.replica import FULL
+from bidisync.testing.simulation import strain
 from bidisync.testing.simulation.drills import Exercise, approvals, empty_side, mass_delete, quarrel
 from bidisync.testing.simulation.plain import NOTED, Pair
+from bidisync.testing.simulation.world import World
 
 FIELDS = (Field("name", "g", required=True), Field("a", "g"), Field("b", "g"), Field("c", "h"))
 GROUPS = (Group("g", strategy=prefer_left), Group("h"))
@@ -42,7 +44,7 @@ def guarded() -> Pair:
 
 def asking() -> Pair:
     """One field is written only by an approved plan, and automations of both sides quarrel about another."""
-    return _pair(exercise=Exercise((quarrel, approvals), asks=("c",)))
+    return _pair(exercise=Exercise((quarrel, approvals, strain.dry_runs), asks=("c",)))
 
 
 def unsearchable() -> Pair:
@@ -116,3 +118,49 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
         unversioned,
     )
 }
+
+
+def _strained(*drills: Callable[[World], None], **special: object) -> Callable[[], Pair]:
+    exercise = {name: special.pop(name) for name in list(special) if hasattr(Exercise(), name)}
+    return lambda: _pair(**special, exercise=Exercise(drills, **exercise))  # type: ignore[arg-type]
+
+
+def _later_ones(number: int) -> bool:
+    return number > 2
+
+
+PROPAGATED = Policy(list(FIELDS), list(GROUPS), on_delete=OnDelete.PROPAGATE)
+IGNORANT = {
+    "left": attrs.evolve(NOTED, conditional_write=Conditional.IGNORED),
+    "right": attrs.evolve(FULL, conditional_write=Conditional.IGNORED),
+}
+MANY = {"bounds": Bounds(max_deletes=50), "deletes": 50}
+
+STRAINED: Mapping[str, Callable[[], Pair]] = {
+    "crossings": _strained(strain.crossings, edits_in_window=0.4, **IGNORANT),
+    "newcomers": _strained(strain.newcomers, requests_faulty=0.15),
+    "unhinted-newcomers": _strained(strain.newcomers, requests_faulty=0.3, hinting=()),
+    "unsearchable-newcomers": _strained(
+        strain.newcomers, requests_faulty=0.15, right=attrs.evolve(FULL, finds_created=False)
+    ),
+    "copies": _strained(strain.copies),
+    "triplets": _strained(strain.triplets),
+    "second-thoughts": _strained(strain.second_thoughts, asks=("c",)),
+    "same-again": _strained(strain.same_again, asks=("c",)),
+    "old-state": _strained(strain.old_state, hinting=tuple(Side)),
+    "looks-empty": _strained(empty_side, mass_delete, policy=PROPAGATED, grace_s=6.0, **MANY),
+    "deletions-at-once": _strained(strain.deletions_at_once, policy=PROPAGATED, grace_s=6.0, bounds=BOUNDS, deletes=1),
+    "new-scope": _strained(strain.new_scope, policy=PROPAGATED, grace_s=6.0, **MANY),
+    "brought-back": _strained(strain.brought_back, policy=PROPAGATED, grace_s=6.0, **MANY),
+    "alone": _strained(strain.crossings, policy=PROPAGATED, grace_s=6.0, alone=True, **MANY),
+    "broken": _strained(strain.broken_records),
+    "dry-runs": _strained(strain.dry_runs),
+    "short-leases": _strained(strain.crossings, lease_s=14.0),
+    "taken-over": _strained(strain.crossings, clocks_apart_s=120.0, requests_faulty=0.2, leases_faulty=0.5, **IGNORANT),
+    "polled": _strained(
+        strain.newcomers, partial=frozenset(Side), hidden=_later_ones, unlisted=True, polls=True, requests_faulty=0.15
+    ),
+    "slow": _strained(strain.crossings, requests_faulty=0.25),
+    "slow-unversioned": _strained(strain.crossings, requests_faulty=0.25, versions=False, **IGNORANT),
+}
+"""Pairs that put a strain on one safeguard each."""

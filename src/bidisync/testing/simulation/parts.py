@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bidisync.testing.simulation.world import World
 
 EPOCH = 1_700_000_000.0
-STORE_FAULTY, LOCK_FAULTY = 0.004, 0.015
+STORE_FAULTY = 0.004
 
 
 @attrs.frozen
@@ -81,10 +81,14 @@ class SimStore:
 
     def back_up(self) -> None:
         """Remember the state as it is."""
-        self._backup = copy.copy(self.inner)
+        self._backup = self.copied()
+
+    def copied(self) -> MemoryStore:
+        """The state as it is, for somebody else to use."""
+        other = copy.copy(self.inner)
         for field in attrs.fields(MemoryStore):
-            held = getattr(self.inner, field.name)
-            setattr(self._backup, field.name, copy.copy(held))
+            setattr(other, field.name, copy.copy(getattr(self.inner, field.name)))
+        return other
 
     def restore(self) -> None:
         """Have the state of the backup again."""
@@ -110,7 +114,9 @@ class SimStore:
             raise Unavailable("the disk is full", system="state")
         await self._trip(3.0 if fault == 3 else 0.0)
         before = next(iter((await self.inner.load(link.refs[:1])).values()), None)
+        mine = next((old for old in (await self.inner.load([link.origin])).values() if old.id == link.id), None)
         stored = await self.inner.save(link, journal=journal, absorbs=absorbs)
+        self.world.watch.stored(mine, link, absorbs, journal)
         self._no_ghost(before, stored)
         self.journaled += [(stored, line) for line in journal]
         process = PROCESS.get()
@@ -188,11 +194,13 @@ class SimStore:
         """Put records into the index."""
         await self._trip()
         await self.inner.learn(known)
+        self.world.watch.learnt(known)
 
     async def forget(self, refs: Sequence[Ref]) -> None:
         """Take records out of the index."""
         await self._trip()
         await self.inner.forget(refs)
+        self.world.watch.forgotten(refs)
 
     async def matches(self, side: Side, keys: Mapping[str, str]) -> Sequence[Known]:
         """The records of that side which share one of these keys."""
@@ -266,7 +274,7 @@ class SimLocks:
         """Hold the key, unless the server has other ideas."""
         world = self.world
         await asyncio.sleep(0.002)
-        fault = world.draw("lock", LOCK_FAULTY, 4)
+        fault = world.draw("lock", world.scenario.exercise.leases_faulty, 4)
         if fault == 1:
             world.fault("L4", key)
             raise Unavailable("the lock server does not answer", system="lock")
@@ -280,6 +288,7 @@ class SimLocks:
         holding = self._inner.hold(key)
         inner = await holding.__aenter__()
         lease = SimLease(self.clock, self.lease_s, inner, began + self.lease_s)  # type: ignore[arg-type]
+        world.watch.held(lease)
         try:
             yield lease
         finally:

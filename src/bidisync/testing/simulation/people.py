@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 6, 9
 BUSY_S = 150.0
-IN_WINDOW = 0.05
 AT_ONCE = 0.04
 SLOTS, PLACES, FIELDS = 64, 6, 5
 
@@ -40,8 +39,10 @@ class Lineage:
     """Fields that got a value for a second time: there, who knew what can't be told."""
     edits: dict[tuple[str, str, str], str] = attrs.Factory(dict)
     """Each edit (who, field, token) and the moment and side at which it was made, in words."""
+    sides: dict[tuple[str, str, str], set[Side]] = attrs.Factory(dict)
+    """The sides on which people made each edit."""
 
-    def edited(self, who: str, field: str, token: str, before: Iterable[str], told: str) -> None:
+    def edited(self, who: str, field: str, token: str, before: Iterable[str], side: Side, told: str) -> None:
         """Somebody replaced one of these values."""
         key = (who, field, token)
         if not token or key in self.parents:
@@ -49,6 +50,7 @@ class Lineage:
         self.parents.setdefault(key, set()).update((who, field, old) for old in before if old != token)
         if token:
             self.edits.setdefault(key, told)
+            self.sides.setdefault(key, set()).add(side)
 
     def ancestors(self, roots: Iterable[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
         """The roots, and everything that was knowingly replaced on the way to them."""
@@ -76,7 +78,7 @@ class People:
     gone: set[tuple[Side, str]] = attrs.Factory(set)
     """Whose record was deleted on which side."""
     gone_at: dict[tuple[Side, str], float] = attrs.Factory(dict)
-    """When each record was deleted."""
+    """When each record was deleted first."""
     deleted: set[tuple[Side, str]] = attrs.Factory(set)
     """Likewise, and the sync knew the record, so it must not come back."""
     kept: set[tuple[str, str, str]] = attrs.Factory(set)
@@ -96,7 +98,8 @@ class People:
 
     def settle_in(self) -> None:
         """One person known to both sides, one to each side alone."""
-        for sides in ((Side.LEFT, Side.RIGHT), (Side.LEFT,), (Side.RIGHT,)):
+        everybody = ((Side.LEFT, Side.RIGHT), (Side.LEFT,), (Side.RIGHT,))
+        for sides in everybody[:1] if self.world.scenario.exercise.alone else everybody:
             fields = self._new_person()
             for side in sides:
                 self._make(side, fields, hint=False)
@@ -112,6 +115,8 @@ class People:
             rest, place = divmod(rest, PLACES)
             kind, field = divmod(rest, FIELDS)
             act = _KINDS[kind]
+            if self.world.scenario.exercise.alone and act in _ENTERING:
+                act = People.edit
             self.actions += 1
             at = 3.0 + slot * BUSY_S / SLOTS
             self.world.loop.later(at, act, self, list(Side)[side], place, field)
@@ -119,7 +124,7 @@ class People:
     def in_the_window(self, remote: str, id: str) -> bool:
         """Somebody may edit a record just before a request of ours arrives there; whether they did."""
         side = Side(remote)
-        drawn = self.world.draw("window", IN_WINDOW, FIELDS)
+        drawn = self.world.draw("window", self.world.scenario.exercise.edits_in_window, FIELDS)
         if drawn and id in self.world.remote(side).records():
             self.world.fault("U1", f"{remote} {id}")
             self._edit(side, id, drawn - 1)
@@ -138,6 +143,30 @@ class People:
         """Somebody deletes this record."""
         self.world.fault("U3", f"{side.value} {id}")
         self._delete(side, id)
+
+    def change(self, side: Side, id: str, field: int) -> None:
+        """Somebody edits this record, if it is still there."""
+        if id in self.world.remote(side).records():
+            self._edit(side, id, field)
+
+    def enter(self, side: Side, who: str = "", *, hint: bool = True) -> str:
+        """Somebody enters a new person, or this one again; the record's id."""
+        if who:
+            self.doubled.add(who)
+            ids = [id for id, fields in self.world.remote(side).records().items() if self.who(fields) == who]
+            self.excused[side.other, who] += len(
+                set(ids) - set(self.made.get((side, who), ()))
+            )  # ours, and rightly there
+        return self._make(side, {**self.world.scenario.person(who)} if who else self._new_person(), hint=hint)
+
+    def bring_back(self, side: Side, id: str) -> None:
+        """Somebody takes a deletion back, where the system can do that."""
+        undelete = getattr(self.world.remote(side), "undelete", None)
+        if undelete is not None and undelete(id):
+            self.world.watch.back.add((side, id))
+            self.deleted.discard((side, self.names[side, id]))
+            self.world.tell("people", f"{side.value} {id} brought back")
+            self.world.hints.moved(side, id)
 
     def insist(self, side: Side, id: str, field: str, value: Value) -> None:
         """Somebody, or something, wants this value here."""
@@ -350,7 +379,7 @@ class People:
             self.world.fault("R4", f"{side.value} {id}")
         self._last_edit[side, id] = now
         remote.edit(id, name, value)
-        self.lineage.edited(who, name, token_of(value), [before], f"{now:.2f} s, {side.value} {id}")
+        self.lineage.edited(who, name, token_of(value), [before], side, f"{now:.2f} s, {side.value} {id}")
         self.world.tell(
             "people", f"{side.value} {id} ({who}): {name} {before or 'empty'} → {token_of(value) or 'empty'}"
         )
@@ -363,8 +392,9 @@ class People:
         shown = {**dict.fromkeys(self.world.scenario.edited), **fields}
         self.kept.update((who, name, token_of(value)) for name, value in shown.items())
         remote.delete(id)
+        self.world.watch.back.discard((side, id))
         self.gone.add((side, who))
-        self.gone_at[side, id] = self.world.loop.time()
+        self.gone_at.setdefault((side, id), self.world.loop.time())
         link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
         if who in self.doubled or link is None:  # what the sync never saw it may make again
             self.excused[side.other, who] += 1
@@ -390,3 +420,4 @@ _KINDS: tuple[Callable[[People, Side, int, int], None], ...] = (
     People.edit_ignored,
     People.poison,
 )
+_ENTERING = (People.create, People.delete_and_make_again, People.merge)

@@ -13,6 +13,7 @@ from bidisync.identity import Identity
 from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
 from bidisync.parts import Limits, Parts
 from bidisync.protocols import Guard, Replica
+from bidisync.rehearsal import Rehearsal
 from bidisync.schema import Policy
 from bidisync.state import Link
 from bidisync.sweep import Sweep
@@ -33,6 +34,10 @@ def _somebody(who: str) -> Mapping[str, Value]:
     return {"name": who}
 
 
+def _every_third(number: int) -> bool:
+    return number % 3 == 0
+
+
 def hold_deletes(link: Link, plan: Plan) -> str | None:
     """The guard of a simulation: nothing is deleted, for there is nobody to approve it."""
     return "delete_needs_approval" if any(write.verb is Verb.DELETE for write in plan.writes) else None
@@ -46,8 +51,9 @@ class Pair:
     the policy; ``wrap`` puts your mapping (or any other replica) around each remote.
     ``capabilities`` are what each side guarantees: without enforced conditional writes an
     edit may be lost in the moment between read and write, which is counted and no violation.
-    ``partial`` are the sides whose lists leave out some records; without ``versions`` no side
-    tells any. ``exercise`` says what is rehearsed, ``bounds`` what the guards hold then.
+    ``partial`` are the sides whose lists leave out some records, ``hidden`` says by their
+    numbers which; without ``versions`` no side tells any. ``exercise`` says what is
+    rehearsed, ``bounds`` what the guards hold then.
     """
 
     policy: Policy
@@ -63,6 +69,7 @@ class Pair:
     lease_s: float = 30.0
     lag_s: float = 5.0
     partial: frozenset[Side] = frozenset()
+    hidden: Callable[[int], bool] = _every_third
     versions: bool = True
     bounds: Bounds = Bounds()
     exercise: Exercise = Exercise()
@@ -89,12 +96,14 @@ class Pair:
         capabilities = self.left if side is Side.LEFT else self.right
         names = tuple(field.name for field in self.policy.fields)
         replica = MemoryReplica(side.value[0], capabilities=capabilities, names=names)
-        return MemoryRemote(world, side, replica, side in self.partial, self.versions)
+        return MemoryRemote(world, side, replica, self.hidden if side in self.partial else None, self.versions)
 
     @asynccontextmanager
     async def open(self, world: World, process: Process, seats: Seats) -> AsyncIterator[Sweep]:
         """An engine of its own over the shared state."""
         left, right = (self._replica(world, side) for side in Side)
+        if seats.rehearse:
+            left, right = Rehearsal(left, "l9999"), Rehearsal(right, "r9999")
         exercise = self.exercise
         guard: Guard = world.office.guard(exercise.asks) if exercise.drills else hold_deletes
         parts = Parts(
@@ -106,6 +115,7 @@ class Pair:
             identity=self.identity,
             guard=guard,
             bounds=self.bounds,
+            scope=world.scope,
             clock=seats.clock,
             chance=seats.chance,
             limits=Limits(

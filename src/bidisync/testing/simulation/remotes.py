@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from bidisync.errors import RateLimited, Stale, Unauthorized, Unavailable, Unconfirmed
+from bidisync.errors import RateLimited, Stale, SyncError, Unauthorized, Unavailable, Unconfirmed
 from bidisync.model import Capabilities, Conditional, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
 from bidisync.state import Intent
-from bidisync.testing.replica import MemoryReplica
+from bidisync.testing.replica import MemoryReplica, Stored
 from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
@@ -26,9 +26,10 @@ class MemoryRemote:
     world: World
     side: Side
     replica: MemoryReplica
-    partial: bool = False  # lists leave out a third
+    partial: Callable[[int], bool] | None = None  # the numbers of those that lists leave out
     versions: bool = True
     network: Network = attrs.field(init=False)
+    _deleted: dict[str, Stored] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
         self.network = self.world.network(self.side)
@@ -48,7 +49,21 @@ class MemoryRemote:
 
     def delete(self, id: str) -> None:
         """A person deletes a record."""
+        self._deleted[id] = self.replica.records[id]
         self.replica.remove(id)
+
+    def undelete(self, id: str) -> bool:
+        """A person takes a deletion back; whether that worked."""
+        stored = self._deleted.pop(id, None)
+        if stored is None:
+            return False
+        self.replica.records[id] = stored
+        return True
+
+    def notes_of(self, id: str) -> Notes | None:
+        """What a record shows of its synchronisation."""
+        stored = self.replica.records.get(id)
+        return None if stored is None else stored.notes
 
     def connect(self) -> Distant:
         """A worker's way to it: a replica like any other."""
@@ -64,6 +79,7 @@ class Distant:
     """A replica over the simulated network: what gets lost there comes back as our errors."""
 
     remote: MemoryRemote
+    _read_at: dict[str, float] = attrs.Factory(dict)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,51 +93,76 @@ class Distant:
 
     async def get(self, id: str) -> Snapshot:
         """The record now."""
-        return await self._read(Ask("get", lambda: self._now(id), id=id))  # type: ignore[no-any-return]
+        found: Snapshot = await self._read(Ask("get", lambda: self._now(id), id=id))
+        self._read_at[id] = self.remote.world.loop.time()
+        return found
 
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
         """Those of the records that there are."""
         ask = Ask("get many", lambda: at_once(self.remote.replica.get_many(ids)), listing=True)
         found = await self._read(ask)
+        self._read_at.update(dict.fromkeys(found, self.remote.world.loop.time()))
         return {} if self.remote.network.looks_empty else {id: self._shown(row) for id, row in found.items()}
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """All records, in one page."""
 
         async def all_of_them() -> list[Snapshot]:
+            hidden = self.remote.partial
             rows = [row async for page in self.remote.replica.list(since) for row in page.snapshots]
-            return [self._shown(row) for row in rows if not (self.remote.partial and int(row.id[1:]) % 3 == 0)]
+            return [self._shown(row) for row in rows if hidden is None or not hidden(int(row.id[1:]))]
 
         rows = await self._read(Ask("list", lambda: at_once(all_of_them()), listing=True, twists=(_TWICE,)))
+        self._read_at.update(dict.fromkeys((row.id for row in rows), self.remote.world.loop.time()))
         yield Page(() if self.remote.network.looks_empty else tuple(rows))
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Make a record."""
+        side, watch = self.remote.side, self.remote.world.watch
+        who = watch.creates(side, fields, searchable=self.capabilities.finds_created or self.capabilities.keeps_notes)
 
         def make() -> Created:
+            self._may_be_broken(who)
             made = at_once(self.remote.replica.create(fields, notes=notes, despite_duplicates=despite_duplicates))
             self._took(made.id, Verb.CREATE, {})
             return made if made.snapshot is None else attrs.evolve(made, snapshot=self._shown(made.snapshot))
 
-        return await self._write(Ask("create", make, writes=True))  # type: ignore[no-any-return]
+        try:
+            created: Created = await self._write(Ask("create", make, writes=True))
+        except Unconfirmed:
+            raise
+        except SyncError:
+            watch.answered(side, who)
+            raise
+        watch.answered(side, who)
+        return created
 
     async def update(
         self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
     ) -> Snapshot | None:
         """Change these fields."""
+        side, watch = self.remote.side, self.remote.world.watch
+        guarded = self.capabilities.conditional_write is not Conditional.IGNORED and seen.version is not None
+        number = 0
+        if changes:
+            number = watch.sends(side, seen, self._read_at.get(seen.id, 0.0), guarded=guarded)
 
         def change() -> Snapshot | None:
             stored = self.remote.replica.records.get(seen.id)
             if stored is None:
                 raise Stale("the record is gone")
+            if changes:
+                self._may_be_broken(self.remote.world.people.names.get((side, seen.id), ""))
             self._checks(seen)
             before = dict(stored.fields)
             now = at_once(self.remote.replica.update(seen, changes, notes=notes))
             names = changes if self.capabilities.partial_write else before
             unseen = [name for name in names if before.get(name) != seen.fields.get(name)]
             self._took(seen.id, Verb.UPDATE, before, unseen, notes is not None)
+            if number:
+                watch.arrived(side, seen.id, number)
             return None if now is None else self._shown(now)
 
         ask = Ask("update", change, writes=True, id=seen.id, before=lambda: self._now(seen.id))
@@ -129,6 +170,7 @@ class Distant:
 
     async def delete(self, seen: Snapshot) -> None:
         """Delete the record."""
+        self.remote.world.watch.deletes(self.remote.side, seen.id)
 
         def end() -> None:
             before = dict(self.remote.records().get(seen.id, {}))
@@ -164,6 +206,11 @@ class Distant:
 
     def _shown(self, snapshot: Snapshot) -> Snapshot:
         return snapshot if self.remote.versions else attrs.evolve(snapshot, version=None)
+
+    def _may_be_broken(self, who: str) -> None:
+        """The right side fails some people's writes, and says for certain that it did."""
+        if self.remote.side is Side.RIGHT and who in self.remote.world.broken:
+            raise RateLimited("this record always fails", retry_after=0.0)
 
     def _checks(self, seen: Snapshot) -> None:
         """A check that is not one step with the write: who edits just between them is not seen."""

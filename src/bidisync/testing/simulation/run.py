@@ -12,7 +12,7 @@ from contextvars import copy_context
 import attrs
 
 from bidisync.errors import SyncError
-from bidisync.model import Side
+from bidisync.model import LinkState, Side
 from bidisync.testing.simulation.choices import Choices, Tape
 from bidisync.testing.simulation.loop import PROCESS, Process, SimLoop, Stuck
 from bidisync.testing.simulation.network import Ask
@@ -110,11 +110,12 @@ async def _days(world: World, orders: Orders) -> Verdict:
     """People and faults for some minutes; then quiet, and a last worker that finds out how things stand."""
     workers, loop = Workers(world), world.loop
     loop.doom.end, loop.doom.pause, loop.doom.kill_at = workers.ends, workers.pauses, orders.kill_at
+    world.end_workers = workers.kill_all
     world.people.settle_in()
     world.people.plan()
     for drill in world.scenario.exercise.drills:
         drill(world)
-    _plan_misfortune(world, workers)
+    _plan_misfortune(world)
     for place in range(workers.number):
         workers.start(place)
     await asyncio.sleep(BURNING_S)
@@ -130,7 +131,7 @@ async def _days(world: World, orders: Orders) -> Verdict:
     return await Oracle(world).judge()
 
 
-def _plan_misfortune(world: World, workers: Workers) -> None:
+def _plan_misfortune(world: World) -> None:
     """What befalls more than one: a record that kills its writers, an old state restored."""
     poisoned = world.draw("poison", 0.12, 30)
     if poisoned:
@@ -143,24 +144,18 @@ def _plan_misfortune(world: World, workers: Workers) -> None:
         world.loop.later(5.0 + 2.0 * poisoned, choose)
     restored = world.draw("restore", 0.05, 20)
     if restored:
-
-        def restore() -> None:
-            world.fault("S6", "")
-            world.restored = True
-            workers.kill_all()
-            world.store.restore()
-
         world.loop.later(20.0 + 4.0 * restored, world.store.back_up)
-        world.loop.later(60.0 + 6.0 * restored, restore)
+        world.loop.later(60.0 + 6.0 * restored, world.restore)
 
 
 async def _rest(world: World, process: Process) -> None:
     """Complete passes until nothing is due; then one more, which must write nothing."""
+    everything = not world.scenario.exercise.polls
     async with world.scenario.open(world, process, world.seats(process)) as sweep:
         for number in range(RESTS):
             before = len(world.applied)
             try:
-                await sweep.run(everything=True, rounds=3)
+                await sweep.run(everything=everything, rounds=3)
             except SyncError as error:
                 world.told(error)
             due = [link.attempts.next_at for link in await world.store.inner.unsettled()]
@@ -171,14 +166,22 @@ async def _rest(world: World, process: Process) -> None:
                 continue
             ahead = max([*due, *open_until]) - world.seats(process).clock.now()
             await asyncio.sleep(max(5.0, ahead + 1.0))
-        before = len(world.applied)
+        before, looked = len(world.applied), _looks(world)
         try:
-            await sweep.run(everything=True, rounds=1)
+            await sweep.run(everything=everything, rounds=1)
         except SyncError as error:
             world.violated("C7", f"the last pass failed: {type(error).__name__}")
+        states, watched = await world.store.inner.count(), await world.store.inner.watched()
+        at_rest = set(states) == {LinkState.IN_SYNC.value} and not watched
+        if at_rest and not world.scenario.exercise.unlisted and _looks(world) > looked:
+            world.violated("C7", f"a pass over records at rest read {_looks(world) - looked} of them one by one")
         if len(world.applied) > before:
             told = ", ".join(f"{a.verb.value} {a.side.value} {a.id}" for a in world.applied[before:])
             world.violated("C5", f"a pass over records at rest wrote: {told}")
+
+
+def _looks(world: World) -> int:
+    return sum(world.remote(side).network.looks for side in Side)
 
 
 assert BUSY_S < BURNING_S

@@ -35,7 +35,8 @@ class Workers:
             return
         world = self.world
         self._lives += 1
-        process = Process(f"w{place}.{self._lives}", skew_s=world.skew("skew.worker", 1.5))
+        apart_s = world.scenario.exercise.clocks_apart_s
+        process = Process(f"w{place}.{self._lives}", skew_s=world.skew("skew.worker", apart_s))
         end = world.draw("end", END, 2 * MOST_STEPS)
         process.ends_at, process.politely = end // 2, end % 4 == 3
         pause = world.draw("pause", PAUSE, 3 * MOST_STEPS)
@@ -107,7 +108,8 @@ class Workers:
         while True:
             self.passes += 1
             try:
-                await sweep.run(everything=self.passes % 3 == 1, rounds=2)
+                first = self.passes == 1 if self.world.scenario.exercise.polls else self.passes % 3 == 1
+                await sweep.run(everything=first, rounds=2)
             except SyncError as error:
                 self.world.told(error)
             await asyncio.sleep(PERIOD_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from bidisync.events import Event
 from bidisync.locks.local import LocalLease
 from bidisync.model import Fields, Side, Value, Verb
 from bidisync.schema import Policy
+from bidisync.stores.memory import MemoryStore
 from bidisync.sweep import Sweep
 from bidisync.testing.simulation.choices import Choices
 from bidisync.testing.simulation.drills import Exercise, Office
@@ -22,6 +23,7 @@ from bidisync.testing.simulation.loop import PROCESS, Process, SimLoop
 from bidisync.testing.simulation.network import Ask, Network
 from bidisync.testing.simulation.parts import SimChance, SimClock, SimLocks, SimStore
 from bidisync.testing.simulation.people import People
+from bidisync.testing.simulation.watch import Watch
 
 POISONED = 3
 
@@ -121,9 +123,10 @@ class Seats:
 
     clock: SimClock
     chance: SimChance
-    store: SimStore
+    store: SimStore | MemoryStore
     locks: SimLocks
     observer: Callable[[Event], None]
+    rehearse: bool = False  # nothing may be written, only looked at
 
 
 @attrs.define(eq=False)
@@ -144,11 +147,17 @@ class World:
     events: list[Event] = attrs.Factory(list)
     leases: dict[str, LocalLease] = attrs.Factory(dict)
     poison: list[str] = attrs.Factory(list)
+    broken: set[str] = attrs.Factory(set)
+    """People whose writes the right side fails, for ever."""
+    scope: dict[str, str] = attrs.Factory(dict)
+    """What the workers say their state is for."""
+    end_workers: Callable[[], None] = lambda: None
     office: Office = attrs.Factory(Office)
     watchers: list[Callable[[Applied], None]] = attrs.Factory(list)
     """Told of each write of ours as it takes effect."""
     people: People = attrs.field(init=False)
     hints: Hints = attrs.field(init=False)
+    watch: Watch = attrs.field(init=False)
     store: SimStore = attrs.field(init=False)
     clocks: dict[Side, SimClock] = attrs.field(init=False)
     restored: bool = False
@@ -157,7 +166,7 @@ class World:
     _remotes: dict[Side, Remote] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.people, self.hints, self.store = People(self), Hints(self), SimStore(self)
+        self.people, self.hints, self.store, self.watch = People(self), Hints(self), SimStore(self), Watch(self)
         self.clocks = {side: SimClock(self, self.skew(f"skew.{side.value}", 90.0)) for side in Side}
         self._remotes = {side: self.scenario.remote(self, side) for side in Side}
 
@@ -188,9 +197,10 @@ class World:
         return Seats(
             clock,
             SimChance(f"{self.choices.seed}/{process.name}"),
-            self.store,
+            self.store.copied() if process.dry else self.store,
             SimLocks(self, clock, self.scenario.lease_s),
-            self.events.append,
+            _deaf if process.dry else self.events.append,
+            process.dry,
         )
 
     def fault(self, number: str, where: str) -> None:
@@ -224,6 +234,7 @@ class World:
             "write", f"{applied.by}: {applied.verb.value} {applied.side.value} {applied.id} {tokens or '(notes)'}"
         )
         self.hints.moved(applied.side, applied.id)
+        self.watch.written(applied)
         for watcher in self.watchers:
             watcher(applied)
 
@@ -246,7 +257,25 @@ class World:
         self.loop.doom.end(process)
         return True
 
+    def restore(self) -> None:
+        """The state of the backup takes the place of the state, and everybody starts again."""
+        self.fault("S6", "")
+        self.restored = True
+        self.end_workers()
+        self.store.restore()
+
+    async def guarded(self, work: Awaitable[object]) -> None:
+        """Work that may fail as a pass may."""
+        try:
+            await work
+        except SyncError as error:
+            self.told(error)
+
     def told(self, error: SyncError) -> None:
         """A worker's pass or hint ended with an error that concerns more than one record."""
         self.escaped[type(error).__name__] += 1
         self.tell("error", f"{type(error).__name__}: {error}")
+
+
+def _deaf(event: Event) -> None:
+    """Of a dry run nobody is told."""

@@ -1,0 +1,48 @@
+"""A stop ends within ten seconds, whatever does not answer then, and what it could not end is kept."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+
+from command import run
+from office import opened
+from served import begun, free_port, hooked, running, signed, until, write_config
+
+QUIET = {"poll_interval_s": 3600.0}
+
+
+async def test_a_stop_does_not_wait_for_a_redis_that_is_frozen(tmp_path, redis_server):
+    port = free_port()
+    async with opened(crm_records=3, crm_switches={"webhook.interval_s": "3600"}) as office:
+        keys = hooked(office, port, skip_own=True)
+        write_config(
+            tmp_path,
+            office,
+            sync=QUIET,
+            espocrm={"webhooks": keys, "timeout_s": 30.0},
+            lock={"url": redis_server.url, "lease_s": 40.0},
+            queue={"url": redis_server.url},
+        )
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        async with running("serve", "--port", str(port), cwd=tmp_path) as served:
+            await begun(served)
+            office.forget_calls()
+            office.crm.store.behave({"latency_ms": "15000"})
+            id, secret = next(iter(keys.items()))
+            body = json.dumps([{"id": next(iter(office.crm.store.records))}]).encode()
+            async with aiohttp.ClientSession() as session:
+                url = f"{served.url}/webhooks/espocrm/update"
+                async with session.post(url, data=body, headers=signed(id, secret, body)) as response:
+                    assert response.status == 200
+            await until(lambda: "left GET" in office.calls(), what="a look is under way")
+            redis_server.freeze()
+            try:
+                code, took = await served.stop()
+            finally:
+                redis_server.thaw()
+            assert took < 10
+            assert code in (0, 3), "in order, or cut off because the lock could not be reached"
+        told = await run("--json", "status", cwd=tmp_path)
+        assert told.json["hints"] == 1, "it is kept for the next one"
