@@ -32,6 +32,10 @@ class Command(click.Command):
                     formatter.write_text(does)
 
 
+class Family(Command, click.Group):
+    """Commands under a common name, with examples for all of them."""
+
+
 class Pages(click.Group):
     """The command itself: its commands stand under what they are for."""
 

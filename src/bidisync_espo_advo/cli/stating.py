@@ -8,13 +8,20 @@ from pathlib import Path
 import click
 
 from bidisync.errors import Misconfigured
-from bidisync_espo_advo.cli.help import Command
+from bidisync_espo_advo.cli.help import Command, Family
 from bidisync_espo_advo.cli.options import Options, confirmed, global_options
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(
+    cls=Family,
+    short_help="Bring the state to another database, or under another key.",
+    examples=[
+        ("espo-advo state move postgresql://sync@db.example.org/sync", "from the file to a server"),
+        ("espo-advo state rotate --new-key-file new.key", "from the key in the settings to that in the file"),
+    ],
+)
 @global_options
 @click.pass_obj
 def state(_options: Options) -> None:
