@@ -227,10 +227,8 @@ MUTANTS = (
         "identity.py",
         "            if taken(strong[0].ref):\n",
         "            if False:\n",
-        scenarios=(
-            "copies",
-            "pair",
-        ),
+        why_it_lives="an adoption looks once more whether the record is taken, and refuses",
+        scenarios=("pair",),
     ),
     Mutant(
         "several matches: the first",
@@ -315,10 +313,7 @@ MUTANTS = (
         "apply.py",
         "    if change is None or change:\n        raise Stale",
         "    if False:\n        raise Stale",
-        scenarios=(
-            "crossings",
-            "unconditional-on-both",
-        ),
+        scenarios=("unconditional-on-both",),
     ),
     Mutant(
         "notes of which nobody can tell count as shown",
