@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from bidisync.chain import Head, Verdict
 from bidisync.events import Event
 from bidisync.model import (
     Capabilities,
@@ -239,6 +240,22 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what was acknowledged stays."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Shows whether the journal is as it was written: a chain that grows with each commit (``bidisync.chain``).
+
+    Must not lose or reorder a line, nor give two lines one place, whoever writes at the same
+    time; ``StateStore.erase`` must not break it.
+    """
+
+    async def head(self) -> Head:
+        """Where the log ends: to be kept elsewhere."""
+        ...
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Go over all lines; with a head from before also whether the log has only grown since."""
         ...
 
 

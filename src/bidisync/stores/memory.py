@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import attrs
 
+from bidisync.chain import Check, Head, Line, Verdict, chained
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link, without_values
+from bidisync.state import Hint, Journaled, Known, Link, to_rest, without_values
 
 
 @attrs.frozen
@@ -33,6 +34,7 @@ class MemoryStore:
     _known: dict[Ref, Mapping[str, str]] = attrs.Factory(dict)
     _marks: dict[str, str] = attrs.Factory(dict)
     _hints: dict[Ref, _Kept] = attrs.Factory(dict)
+    _chain: list[Line] = attrs.Factory(list)  # as far as anybody has asked for it
 
     async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
         """The links of those records that have one."""
@@ -70,7 +72,11 @@ class MemoryStore:
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, and take the values out of its journal."""
         stored = await self.save(link, journal=journal)
-        self._journal[:] = [without_values(e) if e.link_id == link.id else e for e in self._journal]
+        self._grow()
+        for place, entry in enumerate(self._journal):
+            if entry.link_id == link.id:
+                self._journal[place] = without_values(entry)
+                self._chain[place] = attrs.evolve(self._chain[place], salt="")
         return stored
 
     async def fence(self, link: Link) -> int:
@@ -128,6 +134,25 @@ class MemoryStore:
         """The newest entries of the journal, newest first."""
         end = len(self._journal) if before is None else before - 1
         return [(number + 1, self._journal[number]) for number in range(end - 1, max(-1, end - 1 - limit), -1)]
+
+    async def head(self) -> Head:
+        """Where the log ends."""
+        self._grow()
+        return Head(len(self._chain), self._chain[-1].chain) if self._chain else Head(0, "")
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Whether every line is as it was when the chain was looked at first: nobody else can reach this memory."""
+        head = await self.head()
+        check = Check(b"", given)
+        for line, entry in zip(self._chain, self._journal, strict=True):
+            check.add(attrs.evolve(line, document=to_rest(entry)))
+        return check.verdict(head)
+
+    def _grow(self) -> None:
+        for number in range(len(self._chain), len(self._journal)):
+            before = Head(number, self._chain[-1].chain if self._chain else "")
+            entry = self._journal[number]
+            self._chain.append(chained(b"", before, number + 1, entry.link_id, to_rest(entry), "in memory"))
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""

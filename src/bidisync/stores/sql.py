@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import attrs
 
+from bidisync.chain import Check, Head, Verdict
 from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
 from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest, without_values
-from bidisync.stores import hinting
+from bidisync.stores import chaining, hinting
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
 from bidisync.stores.texts import plain_text, stored_text
@@ -89,7 +90,7 @@ class SqlStore:
             int(stored.watch is not None),
             stored_text(link.id),
         )
-        lines = [(stored_text(line.link_id), self._seal.seal(stored_text(to_rest(line)))) for line in journal]
+        leaves = [self._leaf(line) for line in journal]
         acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
 
         def transaction(connection: Connection) -> None:
@@ -97,12 +98,10 @@ class SqlStore:
                 _end(connection, old)
             _replace(connection, link, row)
             _bind(connection, link)
-            if lines:
-                connection.executemany("INSERT INTO journal (link_id, document) VALUES (?, ?)", lines)
             if acts:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
-        await self._run(transaction)
+        await self._run(transaction, leaves)
         return stored
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
@@ -112,7 +111,7 @@ class SqlStore:
         erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
 
         def transaction(connection: Connection) -> None:
-            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", erased)
+            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
 
         await self._run(transaction)
         await self.shred()
@@ -209,6 +208,24 @@ class SqlStore:
         )
         return [(int(number), self._line(document)) for number, document in rows]
 
+    async def head(self) -> Head:
+        """Where the log ends."""
+        return (await self._run(chaining.key_and_head(self._seal)))[1]
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Whether every line of the log is as it was written."""
+        key, head = await self._run(chaining.key_and_head(self._seal))
+        check = Check(key, given)
+        while True:
+            lines = await self._run(chaining.lines_after(self._seal, check.last))
+            for line in lines:
+                check.add(line)
+            if not lines:
+                newest = (await self._run(chaining.key_and_head(self._seal)))[1]
+                if newest == head or newest.number <= check.last:
+                    return check.verdict(newest)
+                head = newest  # lines came meanwhile: look once more before any of them is missed
+
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""
         rows = await self._query("SELECT value FROM mark WHERE name = ?", stored_text(name))
@@ -293,6 +310,10 @@ class SqlStore:
         rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id")
         return [self._link(document) for (document,) in rows]
 
+    def _leaf(self, line: Journaled) -> chaining.Leaf:
+        plain = to_rest(line)
+        return chaining.Leaf(stored_text(line.link_id), plain, self._seal.seal(stored_text(plain)))
+
     def _link(self, document: str) -> Link:
         return from_rest(plain_text(self._seal.unseal(document)), Link)
 
@@ -302,15 +323,16 @@ class SqlStore:
     async def _query(self, sql: str, *values: object) -> Sequence[tuple[Any, ...]]:
         return await self._run(lambda connection: connection.execute(sql, values).fetchall())
 
-    async def _run(self, transaction: Transaction[T]) -> T:
+    async def _run(self, transaction: Transaction[T], leaves: Sequence[chaining.Leaf] = ()) -> T:
         with self._writer.driver.translated():
-            return await self._writer.run(transaction)
+            return await self._writer.run(transaction, leaves)
 
 
 _TABLES = {
     "link": "id, state, document, revision, fence, intent, due, waits, watch",
     "record": "side, id, link_id",
-    "journal": "number, link_id, document",
+    "journal": "number, link_id, document, salt, content, previous, chain",
+    "log": "id, number, chain, secret",
     "known": "side, id, name, hash",
     "mark": "name, value",
     "act": "at, name, link_id",
