@@ -22,7 +22,7 @@ import attrs
 VALUES = ("versions", "result")  # what forgetting takes out of a decision
 GROUNDS = "grounds"  # … and out of a line
 FORGETS = frozenset({"forget"})
-_NOTHING = {"versions": dict.fromkeys(("base", "left", "right"), {"absent": True})}
+_NOTHING = {"versions": {name: {"absent": True} for name in ("base", "left", "right")}}
 
 
 @attrs.frozen
