@@ -69,7 +69,8 @@ async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
     Both records stay as they are; the sync neither touches them nor makes them again.
     """
     for _ in range(TRIES):
-        entry = Journaled(link.id, clock.now(), "forget", reason="operator")
+        absorbed = [str(ref) for ref in link.refs if str(ref) != link.id and await store.journal(str(ref))]
+        entries = [Journaled(name, clock.now(), "forget", reason="operator") for name in (link.id, *absorbed)]
         over = Link(
             link.origin,
             link.left_id,
@@ -80,7 +81,7 @@ async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
             revision=link.revision,
         )
         try:
-            erased = await store.erase(over, journal=[entry])
+            erased = await store.erase(over, journal=entries)
         except Contended:
             link = next(iter((await store.load(link.refs)).values()), link)
         else:

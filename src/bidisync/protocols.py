@@ -172,7 +172,7 @@ class StateStore(Protocol):
         ...
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
-        """Like ``save``, and take every value out of the journal of this link.
+        """Like ``save``, and take every value out of the journal of this link and of those that it absorbed.
 
         What was stored of it before is left nowhere in the store's files.
         """

@@ -341,6 +341,19 @@ class Hint:
     taken_until: float
 
 
+@attrs.frozen
+class Traces:
+    """What a store holds of the records of a link beside the link and its journal.
+
+    ``known`` are their keyed hashes, ``hints`` who wished a look at them, ``acts`` what
+    guards count: when, and what.
+    """
+
+    known: tuple[Known, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    acts: tuple[tuple[float, str], ...] = ()
+
+
 _ABSENT_AT_REST = {"absent": True}
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ import attrs
 from bidisync.chain import Check, Head, Line, Verdict, chained
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link, to_rest, without_values
+from bidisync.state import Hint, Journaled, Known, Link, Traces, to_rest, without_values
 
 
 @attrs.frozen
@@ -73,8 +73,9 @@ class MemoryStore:
         """Store the link, and take the values out of its journal."""
         stored = await self.save(link, journal=journal)
         self._grow()
+        names = {link.id, *map(str, link.refs)}
         for place, entry in enumerate(self._journal):
-            if entry.link_id == link.id:
+            if entry.link_id in names:
                 self._journal[place] = without_values(entry)
                 self._chain[place] = attrs.evolve(self._chain[place], salt="")
         return stored
@@ -125,6 +126,14 @@ class MemoryStore:
             for ref, theirs in self._known.items()
             if ref.side is side and any(theirs.get(name) == value for name, value in keys.items())
         ]
+
+    async def traces(self, link: Link) -> Traces:
+        """What else is held of this link's records."""
+        known = [Known(ref, self._known[ref]) for ref in link.refs if ref in self._known]
+        kept = [(ref, self._hints[ref]) for ref in link.refs if ref in self._hints]
+        hints = [Hint(ref, hint.number, hint.first_at, hint.taken_until) for ref, hint in kept]
+        acts = sorted((line.at, act) for line in self._journal if line.link_id == link.id for act in line.acts)
+        return Traces(tuple(known), tuple(hints), tuple(acts))
 
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""

@@ -18,7 +18,7 @@ from bidisync.chain import Check, Head, Verdict
 from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
-from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest, without_values
+from bidisync.state import Hint, Journaled, Known, Link, Traces, from_rest, to_rest, without_values
 from bidisync.stores import chaining, hinting
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
@@ -107,7 +107,9 @@ class SqlStore:
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, take the values out of its journal, and leave nothing of them in the files."""
         stored = await self.save(link, journal=journal)
-        rows = await self._query("SELECT number, document FROM journal WHERE link_id = ?", stored_text(link.id))
+        names = [stored_text(name) for name in (link.id, *(str(ref) for ref in link.refs if str(ref) != link.id))]
+        places = ", ".join("?" for _ in names)
+        rows = await self._query(f"SELECT number, document FROM journal WHERE link_id IN ({places})", *names)
         erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
 
         def transaction(connection: Connection) -> None:
@@ -193,6 +195,17 @@ class SqlStore:
         for id, name, value in rows:
             found.setdefault(plain_text(id), {})[name] = value
         return [Known(Ref(side, id), theirs) for id, theirs in found.items()]
+
+    async def traces(self, link: Link) -> Traces:
+        """What else is held of this link's records."""
+        known, hints = [], []
+        for ref in link.refs:
+            keys = await self._query("SELECT name, hash FROM known WHERE side = ? AND id = ? ORDER BY name", *_key(ref))
+            known += [Known(ref, dict(keys))] if keys else []
+            sql = "SELECT number, first_at, taken_until FROM hint WHERE side = ? AND id = ?"
+            hints += [Hint(ref, *row) for row in await self._query(sql, *_key(ref))]
+        acts = await self._query("SELECT at, name FROM act WHERE link_id = ? ORDER BY at, name", stored_text(link.id))
+        return Traces(tuple(known), tuple(hints), tuple((at, name) for at, name in acts))
 
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""
