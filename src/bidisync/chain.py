@@ -99,6 +99,7 @@ _WORDS: Mapping[str, str] = {
     "altered": "altered, moved, or not written by the sync",
     "values_altered": "values were altered",
     "values_missing": "values were taken out, though nobody was forgotten",
+    "not_erased": "holds values of somebody who was forgotten",
     "missing": "missing",
     "unlinked": "does not stand on the line before it",
     "cut_off": "missing at the end",
@@ -134,6 +135,7 @@ class Check:
     _lines: int = 0
     _breaks: list[Break] = attrs.Factory(list)
     _emptied: dict[int, str] = attrs.Factory(dict)  # lines without their values, and whose
+    _told: dict[str, int] = attrs.Factory(dict)  # the first line with values, by link
     _forgotten: dict[str, int] = attrs.Factory(dict)  # the last line that says so, by link
 
     def add(self, line: Line) -> None:
@@ -146,8 +148,7 @@ class Check:
         else:
             if line.previous != self._chain and self._sound:
                 self._breaks.append(self._gap(line.number))
-            if line.content != _keyed(self.key, line.salt, values):
-                self._without_values(line, values)
+            self._look_at_values(line, values)
             if json.loads(decided).get("what") in FORGETS:
                 self._forgotten[line.link_id] = line.number
         if self.given is not None and self.given.number == line.number and self.given.chain != line.chain:
@@ -160,12 +161,16 @@ class Check:
             return Break(self.last + 1, "missing", number - 1)
         return Break(number, "unlinked")
 
-    def _without_values(self, line: Line, values: str) -> None:
+    def _look_at_values(self, line: Line, values: str) -> None:
         found, grounds = json.loads(values)
-        if not line.salt and grounds is None and all(one == _NOTHING for one in found):
-            self._emptied[line.number] = line.link_id
-        else:
-            self._breaks.append(Break(line.number, "values_altered"))
+        bare = grounds is None and all(one == _NOTHING for one in found)
+        if not bare:
+            self._told.setdefault(line.link_id, line.number)
+        if line.content != _keyed(self.key, line.salt, values):
+            if bare and not line.salt:
+                self._emptied[line.number] = line.link_id
+            else:
+                self._breaks.append(Break(line.number, "values_altered"))
 
     def verdict(self, head: Head) -> Verdict:
         """What was found, given where the log says that it ends."""
@@ -175,6 +180,9 @@ class Check:
                 erased += 1
             else:
                 breaks.append(Break(number, "values_missing"))
+        for link_id, number in self._told.items():
+            if self._forgotten.get(link_id, 0) > number:
+                breaks.append(Break(number, "not_erased"))
         end = max(head.number, 0 if self.given is None else self.given.number)
         if end > self.last:
             breaks.append(Break(self.last + 1, "cut_off", end))

@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 
+import attrs
 import pytest
 
 from bidisync import Ref, Side
@@ -182,12 +183,16 @@ async def test_forgetting_breaks_nothing_and_is_no_excuse_for_others(places):
     store = await places()
     head = await filled(store)
     link = (await store.load([Ref(Side.LEFT, "2")]))[Ref(Side.LEFT, "2")]
+    before = (await store._query("SELECT document, salt FROM journal WHERE number = 2"))[0]
     await forget(store, ManualClock(), link)
     verdict = await store.verify(head)
-    assert (verdict.holds, verdict.lines, verdict.erased) == (True, 7, 2)
+    assert (verdict.holds, verdict.lines, verdict.erased) == (True, 7, 1)
     ((salt, content),) = await store._query("SELECT salt, content FROM journal WHERE number = 2")
-    assert salt == "" and content, "the hash that stays can't be tried against a value"
+    assert (salt, len(content)) == ("", 32), "the hash that stays can't be tried against a value"
     empty = (await store._query("SELECT document FROM journal WHERE number = 2"))[0][0]
+    await do(store, "UPDATE journal SET document = ?, salt = ? WHERE number = 2", *before)
+    assert await found(store) == [(2, "not_erased")], "values that came back from a copy are told"
+    await do(store, "UPDATE journal SET document = ?, salt = '' WHERE number = 2", empty)
     if store._seal == Plain():
         await do(
             store, "UPDATE journal SET document = ?, salt = '' WHERE number = 4", empty.replace("left:2", "left:4")
@@ -198,6 +203,20 @@ async def test_forgetting_breaks_nothing_and_is_no_excuse_for_others(places):
     await do(store, "DELETE FROM journal WHERE number = 7")
     assert {(2, "values_missing"), (7, "cut_off")} <= set(await found(store))
     await store.close()
+
+
+async def test_lines_of_a_link_that_was_absorbed_are_forgotten_with_it(places):
+    for store in (MemoryStore(), await places()):
+        stranger = await store.save(
+            Link.begin(Ref(Side.RIGHT, "9")), journal=[attrs.evolve(entry("9"), link_id="right:9")]
+        )
+        link = await store.save(Link.begin(Ref(Side.LEFT, "1")), journal=[entry("1")])
+        link = await store.save(link.with_id(Side.RIGHT, "9"), absorbs=[stranger])
+        await forget(store, ManualClock(), link)
+        assert [line.lost for line in await store.journal("right:9")] == [(), ()]
+        verdict = await store.verify()
+        assert (verdict.holds, verdict.lines, verdict.erased) == (True, 4, 2)
+        await store.close()
 
 
 async def test_a_state_from_before_the_chain_is_brought_along(places):

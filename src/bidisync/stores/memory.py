@@ -74,7 +74,7 @@ class MemoryStore:
         stored = await self.save(link, journal=journal)
         self._grow()
         names = {link.id, *map(str, link.refs)}
-        for place, entry in enumerate(self._journal):
+        for place, entry in enumerate(self._journal[: len(self._journal) - len(journal)]):
             if entry.link_id in names:
                 self._journal[place] = without_values(entry)
                 self._chain[place] = attrs.evolve(self._chain[place], salt="")

@@ -78,6 +78,31 @@ class SqlStore:
 
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at, with all that belongs to it."""
+        stored, transaction = self._saving(link, journal, absorbs)
+        await self._run(transaction, [self._leaf(line) for line in journal])
+        return stored
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
+        stored, saving = self._saving(link, journal)
+        names = [stored_text(name) for name in (link.id, *(str(ref) for ref in link.refs if str(ref) != link.id))]
+        sql = f"SELECT document, number FROM journal WHERE link_id IN ({', '.join('?' for _ in names)})"
+
+        def transaction(connection: Connection) -> None:
+            saving(connection)
+            rows = connection.execute(sql, names).fetchall()
+            bare = [(without_values(self._line(document)), number) for document, number in rows]
+            erased = [(self._seal.seal(stored_text(to_rest(line))), number) for line, number in bare]
+            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
+
+        await self._run(transaction, [self._leaf(line) for line in journal])
+        await self.shred()
+        return stored
+
+    def _saving(
+        self, link: Link, journal: Sequence[Journaled], absorbs: Sequence[Link] = ()
+    ) -> tuple[Link, Transaction[None]]:
+        """The link as it will be stored, and what stores it; the lines of its journal come at the commit's end."""
         stored = attrs.evolve(link, revision=link.revision + 1)
         row = (
             stored.state.value,
@@ -90,7 +115,6 @@ class SqlStore:
             int(stored.watch is not None),
             stored_text(link.id),
         )
-        leaves = [self._leaf(line) for line in journal]
         acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
 
         def transaction(connection: Connection) -> None:
@@ -101,23 +125,7 @@ class SqlStore:
             if acts:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
-        await self._run(transaction, leaves)
-        return stored
-
-    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
-        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
-        stored = await self.save(link, journal=journal)
-        names = [stored_text(name) for name in (link.id, *(str(ref) for ref in link.refs if str(ref) != link.id))]
-        places = ", ".join("?" for _ in names)
-        rows = await self._query(f"SELECT number, document FROM journal WHERE link_id IN ({places})", *names)
-        erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
-
-        def transaction(connection: Connection) -> None:
-            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
-
-        await self._run(transaction)
-        await self.shred()
-        return stored
+        return stored, transaction
 
     async def fence(self, link: Link) -> int:
         """The fence that is stored now."""
