@@ -73,8 +73,7 @@ def split(document: str) -> tuple[str, str]:
     return _canonical(whole), _canonical([values, grounds])
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), check_circular=False).encode
 
 
 def _keyed(key: bytes, *parts: str) -> str:
