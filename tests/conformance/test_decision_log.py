@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import attrs
+import psycopg
 import pytest
 
 from bidisync import Ref, Side
@@ -15,8 +16,9 @@ from bidisync.approval import forget
 from bidisync.chain import Head
 from bidisync.errors import Misconfigured
 from bidisync.model import Decision, Row, Versions
-from bidisync.state import Journaled, Link
+from bidisync.state import Journaled, Link, to_rest
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.migrating import checksum, migrations
 from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.seal import AesSeal, Plain
 from bidisync.stores.sqlite import SqliteStore
@@ -233,6 +235,23 @@ async def test_a_state_from_before_the_chain_is_brought_along(places):
     await store.save(Link.begin(Ref(Side.LEFT, "later")), journal=[entry("later")])
     verdict = await store.verify()
     assert (verdict.holds, verdict.lines, verdict.head.number) == (True, 6, 7)
+    await store.close()
+
+
+async def test_a_state_of_the_older_form_in_postgres_gets_its_chain(postgres_url):
+    url = postgres_url()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE migration (number INTEGER PRIMARY KEY, checksum TEXT NOT NULL)")
+        text = migrations("postgres")[1]
+        connection.execute(text.encode())
+        connection.execute("INSERT INTO migration VALUES (1, %s)", (checksum(text),))
+        for n in range(700):
+            sql = "INSERT INTO journal (link_id, document) VALUES (%s, %s)"
+            connection.execute(sql, (f"left:{n}", to_rest(entry(str(n)))))
+    store = await PostgresStore.open(url)
+    await store.save(Link.begin(Ref(Side.LEFT, "later")), journal=[entry("later")])
+    verdict = await store.verify()
+    assert (verdict.holds, verdict.lines, verdict.head.number) == (True, 701, 701)
     await store.close()
 
 
