@@ -4,7 +4,8 @@
 
 Prints ratios to the floor measured in the same run: the same documents, put by one
 ``INSERT … ON CONFLICT`` and one commit each into a file with the same safety. Groups are what
-a sync does, as ten records are written at once. PostgreSQL is measured where
+a sync does, as ten records are written at once; those "with lines" also grow the chain of the
+decision log, by a line of two decisions each. PostgreSQL is measured where
 ``BIDISYNC_TEST_POSTGRES_URL`` names one; the schema ``bidisync_bench`` is made in it and dropped.
 """
 
@@ -19,9 +20,12 @@ import timeit
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import attrs
+
 from bidisync import Ref, Side
+from bidisync.model import Decision, Row, Versions
 from bidisync.protocols import HintStore, StateStore
-from bidisync.state import to_rest
+from bidisync.state import Grounds, Journaled, to_rest
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.stores import rich_link
@@ -61,6 +65,22 @@ async def grouped(store: StateStore) -> float:
     return GROUPED / (timeit.default_timer() - began)
 
 
+def line(id: str) -> Journaled:
+    """What a sync remembers of a record in which two fields were changed."""
+    decision = Decision("a", "g", Row.BOTH_CHANGED, Versions("x", "X", "Y"), "prefer left", (Side.RIGHT,), "X")
+    both = (decision, attrs.evolve(decision, field="b"))
+    return Journaled(f"left:{id}", 1.0, "update", both, run="0123456789abcdef", grounds=Grounds("0123abcd"))
+
+
+async def logged(store: StateStore) -> float:
+    """Saves with a line of the log each, a hundred at once."""
+    began = timeit.default_timer()
+    for start in range(0, GROUPED, AT_ONCE):
+        ids = [f"l{n}" for n in range(start, start + AT_ONCE)]
+        await asyncio.gather(*(store.save(rich_link(id), journal=[line(id)]) for id in ids))
+    return GROUPED / (timeit.default_timer() - began)
+
+
 async def hints(store: HintStore) -> float:
     """Hints a second, ten thousand in one call."""
     refs = [Ref(Side.LEFT, str(n)) for n in range(10_000)]
@@ -73,7 +93,7 @@ async def measure(name: str, open_: Callable[[], Awaitable[SqliteStore]], bare: 
     """Print one store's ratios."""
     store = await open_()
     try:
-        for what, run in (("one by one", single), ("in groups", grouped), ("hints", hints)):
+        for what, run in (("one by one", single), ("in groups", grouped), ("with lines", logged), ("hints", hints)):
             rate = await run(store)
             print(f"{name:>18} {what:<12} {rate / bare:7.2f} x the floor  ({rate:8.0f}/s)")
     finally:

@@ -45,7 +45,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     if plan.ends and not plan.writes:
         await parts.store.forget(link.refs)
         ended = attrs.evolve(link, tombstone=_tombstone(parts, looks), base={}, reviews=(), missing=None)
-        ended = await parts.store.save(ended, journal=of_plan(parts, before, plan))
+        ended = await parts.store.save(ended, journal=of_plan(parts, before, plan, looks))
         shown = await show(parts, ended, looks, lease)
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
@@ -53,7 +53,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         link = await _carry_out(parts, link, before, plan, looks, lease, effects)
         return link if link == before else await parts.store.save(link)
     link = await show(parts, link, looks, lease, before=before)
-    return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan))
+    return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan, looks))
 
 
 class Again(Stale):
@@ -77,7 +77,7 @@ async def _carry_out(
             settled=False,
             shown={},
         ),
-        journal=of_plan(parts, before, plan),
+        journal=of_plan(parts, before, plan, looks),
     )
     done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
     seen = dict(looks)

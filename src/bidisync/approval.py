@@ -74,7 +74,8 @@ async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
     for _ in range(TRIES):
         if link.retained(clock.now()):
             raise Misconfigured(f"{link.id} is under a retention hold: release it first")
-        entry = Journaled(link.id, clock.now(), "forget", reason="operator")
+        absorbed = [str(ref) for ref in link.refs if str(ref) != link.id and await store.journal(str(ref))]
+        entries = [Journaled(name, clock.now(), "forget", reason="operator") for name in (link.id, *absorbed)]
         over = Link(
             link.origin,
             link.left_id,
@@ -85,7 +86,7 @@ async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
             revision=link.revision,
         )
         try:
-            return await store.erase(over, journal=[entry])
+            return await store.erase(over, journal=entries)
         except Contended:
             link = next(iter((await store.load(link.refs)).values()), link)
     raise Contended(f"{link.id} is being worked on; try again in a moment")

@@ -19,7 +19,7 @@ from bidisync.fence import intent_for, may_write
 from bidisync.gate import held
 from bidisync.identity import contradicts, shares_strong
 from bidisync.index import Index
-from bidisync.journal import new_record, of_create
+from bidisync.journal import of_create
 from bidisync.model import (
     ABSENT,
     Created,
@@ -39,6 +39,7 @@ from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.proof import proven, refused
 from bidisync.protocols import Lease
+from bidisync.replay import new_record
 from bidisync.schema import alike
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone, Watch
 from bidisync.strangers import Strangers, belongs
@@ -81,7 +82,7 @@ class Creation:
             named = await replica.find_by_counterpart(mine.id)
             if named:
                 return await self.strangers.adopt_one_of(link, mine, side, named)
-        plan = Plan(tuple(new_record(self.parts, payload, side)), (Write(side.other, Verb.CREATE, payload),))
+        plan = Plan(tuple(new_record(self.parts.policy, payload, side)), (Write(side.other, Verb.CREATE, payload),))
         waits = held(self.parts, link, plan, self.index.secret)
         if waits is not None:
             return await self.strangers.hold(link, mine, side, waits)

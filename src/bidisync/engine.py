@@ -45,6 +45,7 @@ from bidisync.parts import Parts, living
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
+from bidisync.replay import Replayed, replay
 from bidisync.retry import counts
 from bidisync.scope import begin_anew, in_baseline
 from bidisync.spawn import side_by_side
@@ -60,11 +61,13 @@ class Explanation:
     """Why a record is as it is: the decisions on every field now, and those taken before, oldest first.
 
     ``now`` is empty for a record without a counterpart, or where one side is gone.
+    ``replayed`` says of each of those before what comes of deciding it again.
     """
 
     link: Link
     now: tuple[Decision, ...]
     past: tuple[Journaled, ...]
+    replayed: tuple[Replayed, ...] = ()
 
 
 @attrs.frozen
@@ -195,7 +198,7 @@ class Engine:
     async def explain(self, ref: Ref) -> Explanation:
         """Every field of a record as it is now, with its row and result, and the decisions taken before.
 
-        Those before come from the log, as they were taken: nothing of them is computed again.
+        Those before come from the log, as they were taken; each is also decided again from its grounds.
         """
         link = await self._link_of(ref)
         now: tuple[Decision, ...] = ()
@@ -204,7 +207,8 @@ class Engine:
             right = await self.parts.right.get(link.right_id)
             left, right = self._dated(link, {Side.LEFT: left, Side.RIGHT: right})
             now = explain(self.parts.policy, link.base, left, right, link.reviews)
-        return Explanation(link, now, tuple(await self.parts.store.journal(link.id)))
+        past = tuple(await self.parts.store.journal(link.id))
+        return Explanation(link, now, past, tuple(replay(self.parts.policy, entry) for entry in past))
 
     async def decide(self, ref: Ref) -> tuple[Link, Plan] | None:
         """What would be done for a linked record as it is now; ``None`` if it has no counterpart."""

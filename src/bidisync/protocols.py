@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from bidisync.chain import Head, Verdict
 from bidisync.events import Event
 from bidisync.model import (
     Capabilities,
@@ -171,14 +172,17 @@ class StateStore(Protocol):
         ...
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
-        """Like ``save``, and take every value out of the journal of this link and of its records.
+        """Like ``save``, and take every value out of the journal of this link and of those that it absorbed.
 
         What was stored of it before is left nowhere in the store's files.
         """
         ...
 
-    async def fade(self, numbers: Sequence[int]) -> None:
-        """Take every value out of these entries of the journal; what was done stays. ``shred`` ends it."""
+    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
+        """Take every value out of these entries of the journal; what was done stays. ``shred`` ends it.
+
+        ``journal`` says so, and stands in it not later than that.
+        """
         ...
 
     async def shred(self) -> None:
@@ -247,6 +251,22 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what was acknowledged stays."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Shows whether the journal is as it was written: a chain that grows with each commit (``bidisync.chain``).
+
+    Must not lose or reorder a line, nor give two lines one place, whoever writes at the same
+    time; ``StateStore.erase`` must not break it.
+    """
+
+    async def head(self) -> Head:
+        """Where the log ends: to be kept elsewhere."""
+        ...
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Go over all lines; with a head from before also whether the log has only grown since."""
         ...
 
 

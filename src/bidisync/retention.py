@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import attrs
 
+from bidisync.chain import EXPIRE
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
 from bidisync.protocols import Clock, StateStore
@@ -99,7 +100,8 @@ class _Walk:
             else:
                 numbers.append(number)
         if numbers:
-            await self.store.fade(numbers)
+            said = dict.fromkeys(entry.link_id for number, entry in valued if number in set(numbers))
+            await self.store.fade(numbers, journal=[Journaled(name, self.now, EXPIRE) for name in said])
         return len(numbers)
 
     async def _come_back(self, at: float | None) -> None:

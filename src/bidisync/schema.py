@@ -8,8 +8,10 @@ Everything is checked when a ``Policy`` is made, not at the hundredth record.
 from __future__ import annotations
 
 import enum
+import hashlib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -133,9 +135,20 @@ class Group:
         return describe(self.strategy_for(field)) if owner is None else str(owner)
 
 
-def describe(strategy: ConflictStrategy) -> str:
-    """A name for a strategy: a function's own, or what a value says of itself."""
+def describe(strategy: Callable[..., object]) -> str:
+    """A name for a strategy or a key: a function's own, or what a value says of itself."""
     return getattr(strategy, "__name__", None) or str(strategy)
+
+
+def _name_of(group: Group, members: Sequence[Field]) -> str:
+    """Another text as soon as anything else is declared of the group or its fields; a function counts by its name."""
+    parts = [group.name, describe(group.strategy), describe(group.initial), group.unit, group.allow_clear, group.owner]
+    for field in members:
+        sides = [sorted(side.value for side in sides) for sides in (field.create_only, field.read_only)]
+        strategy = None if field.strategy is None else describe(field.strategy)
+        parts += [field.name, describe(field.key), field.required, *sides, strategy, field.owner]
+    text = re.sub(r" at 0x[0-9a-f]+", "", "\x1f".join(map(str, parts)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _as_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
@@ -190,6 +203,7 @@ class Policy:
     on_delete: OnDelete = OnDelete.REVIEW
     deletes_on: frozenset[Side] = frozenset(Side)
     _members: Mapping[str, tuple[Field, ...]] = attrs.field(init=False, repr=False, eq=False)
+    _names: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         names = [group.name for group in self.groups]
@@ -205,6 +219,11 @@ class Policy:
             _check_group(group, [field for field in self.fields if field.group == group.name])
         members = {name: tuple(field for field in self.fields if field.group == name) for name in names}
         object.__setattr__(self, "_members", members)
+        object.__setattr__(self, "_names", {group.name: _name_of(group, members[group.name]) for group in self.groups})
+
+    def name_of(self, groups: Iterable[str]) -> str:
+        """A name of what is declared of these groups and their fields, to tell it from another policy."""
+        return "+".join(self._names.get(group, "?") for group in sorted(set(groups)))
 
     def members_of(self, group: str) -> tuple[Field, ...]:
         """The fields of the group of that name, in order; none if there is no such group."""

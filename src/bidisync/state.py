@@ -291,12 +291,34 @@ class Link:
 
 
 @attrs.frozen
+class Grounds:
+    """What decisions were made from besides the versions that they hold: enough to make them again.
+
+    ``policy`` names the policy of the groups concerned. Of each side: its token, and when
+    somebody edited it last, where a strategy could know. ``respelled`` is the base of the
+    right side where its spelling is not that of the left; ``quiet`` are fields that were
+    decided on without a trace; ``reviews`` were open.
+    """
+
+    policy: str
+    left_version: str | None = None
+    right_version: str | None = None
+    left_edited_at: float | None = None
+    right_edited_at: float | None = None
+    respelled: Mapping[str, Seen] = attrs.field(factory=dict, repr=lambda fields: f"<{', '.join(fields)}>")
+    quiet: Mapping[str, Versions] = attrs.field(factory=dict, repr=lambda fields: f"<{', '.join(fields)}>")
+    unreadable: frozenset[str] = frozenset()
+    reviews: tuple[Review, ...] = ()
+
+
+@attrs.frozen
 class Journaled:
     """An entry of the decision log: what was decided for a link and why, kept before anything was sent.
 
     ``what`` is a word: create, update, agree, adopt, review, delete, archive, end, and what a
     person did. Decisions hold the values that a write overwrote; nothing else keeps those.
     ``run`` names the pass. ``acts`` are the effects that guards count, like ``overwrite:right``.
+    ``grounds`` are what ``replay`` needs; entries without decisions, and those from before, have none.
     """
 
     link_id: str
@@ -306,6 +328,7 @@ class Journaled:
     reason: str = ""
     run: str = ""
     acts: tuple[str, ...] = ()
+    grounds: Grounds | None = None
 
     @property
     def lost(self) -> tuple[tuple[str, Side, Seen], ...]:
@@ -317,7 +340,9 @@ def without_values(entry: Journaled) -> Journaled:
     """The same entry, with every value of a record taken out: what was decided stays, about what does not."""
     nothing = Versions(ABSENT, ABSENT, ABSENT)
     return attrs.evolve(
-        entry, decisions=tuple(attrs.evolve(d, versions=nothing, result=ABSENT) for d in entry.decisions)
+        entry,
+        decisions=tuple(attrs.evolve(d, versions=nothing, result=ABSENT) for d in entry.decisions),
+        grounds=None,
     )
 
 
@@ -340,6 +365,19 @@ class Hint:
     number: int
     first_at: float
     taken_until: float
+
+
+@attrs.frozen
+class Traces:
+    """What a store holds of the records of a link beside the link and its journal.
+
+    ``known`` are their keyed hashes, ``hints`` who wished a look at them, ``acts`` what
+    guards count: when, and what.
+    """
+
+    known: tuple[Known, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    acts: tuple[tuple[float, str], ...] = ()
 
 
 _ABSENT_AT_REST = {"absent": True}

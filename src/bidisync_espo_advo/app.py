@@ -28,6 +28,7 @@ from bidisync.protocols import (
     ChangeDetector,
     Clock,
     ConflictStrategy,
+    DecisionLog,
     HintStore,
     LockProvider,
     Observer,
@@ -51,6 +52,7 @@ from bidisync_espo_advo.sign_ins import SignIns
 from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
 
 if TYPE_CHECKING:
+    from bidisync.state import Link, Traces
     from bidisync.stores.memory import MemoryStore
     from bidisync.stores.postgres import PostgresStore
     from bidisync.stores.sql import SqlStore
@@ -296,8 +298,12 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-class Store(StateStore, HintStore, Protocol):
-    """A state that also keeps hints, as all of ours do."""
+class Store(StateStore, HintStore, DecisionLog, Protocol):
+    """A state that also keeps hints, and whose journal can be verified, as all of ours do."""
+
+    async def traces(self, link: Link) -> Traces:
+        """What is held of this link's records beside the link and its journal."""
+        ...
 
 
 async def open_store(settings: Settings, *, create: bool = True) -> Store:

@@ -135,7 +135,11 @@ def explanation_document(found: Explanation, mask: Mask, group: str | None) -> d
             {"kind": review.kind.value, "reason": review.reason, "group": review.group, "fields": list(review.fields)}
             for review in link.reviews
         ],
-        "past": [entry_document(entry, mask) for entry in of_group(found.past, group)],
+        "past": [
+            {**entry_document(cut, mask), "decided_again": again.repeat.value}
+            for entry, again in zip(found.past, found.replayed, strict=True)
+            for cut in of_group([entry], group)
+        ],
     }
 
 

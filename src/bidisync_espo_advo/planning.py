@@ -13,6 +13,7 @@ from bidisync.errors import Misconfigured
 from bidisync.guards import held_plans
 from bidisync.model import ABSENT, Decision, LinkState, Side
 from bidisync.outcome import Tally
+from bidisync.replay import Repeat
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import open_store, open_sync
 from bidisync_espo_advo.applying import SavedPlan
@@ -33,6 +34,8 @@ from bidisync_espo_advo.fields import GROUPS
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.starting import sign_in
+
+DOUBTS = (Repeat.OTHER, Repeat.OTHER_POLICY)
 
 
 async def explain_command(settings: Settings, *, link: str, group: str | None, shows: bool, report: Report) -> int:
@@ -65,9 +68,11 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
     for review in found.link.reviews:
         what = f" ({review.group}: {', '.join(review.fields)})" if review.fields else ""
         report.say(f"waits for a person: {review.kind.value}, {review.reason}{what}")
-    for entry in of_group(found.past, group):
-        title = f"{utc_text(entry.at)} UTC, {entry.what} {entry.reason}".rstrip()
-        report.table(title, HEAD, [line(decision, mask) for decision in entry.decisions])
+    for entry, again in zip(found.past, found.replayed, strict=True):
+        for cut in of_group([entry], group):
+            title = f"{utc_text(cut.at)} UTC, {cut.what} {cut.reason}".rstrip()
+            doubt = f" (decided again today: {again.repeat.value})" if again.repeat in DOUBTS else ""
+            report.table(f"{title}{doubt}", HEAD, [line(decision, mask) for decision in cut.decisions])
     return Exit.IN_SYNC
 
 

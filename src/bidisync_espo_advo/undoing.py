@@ -32,7 +32,7 @@ async def history_command(settings: Settings, *, name: str | None, shows: bool, 
             entries = list(await store.history(limit=NEWEST))
         else:
             link = await link_named(store, name)
-            entries = [pair async for pair in _all(store) if pair[1].link_id == link.id]
+            entries = [pair async for pair in every_entry(store) if pair[1].link_id == link.id]
     if report.as_json:
         documents = [{"decision": number, "run": e.run, **entry_document(e, mask)} for number, e in entries]
         report.document({"history": documents})
@@ -43,7 +43,8 @@ async def history_command(settings: Settings, *, name: str | None, shows: bool, 
     return Exit.IN_SYNC
 
 
-async def _all(store: StateStore) -> AsyncIterator[tuple[int, Journaled]]:
+async def every_entry(store: StateStore) -> AsyncIterator[tuple[int, Journaled]]:
+    """The whole journal with its numbers, newest first."""
     before: int | None = None
     while page := await store.history(before=before, limit=PAGE):
         for pair in page:
@@ -116,7 +117,7 @@ async def undo_command(settings: Settings, *, what: str, report: Report) -> int:
 async def _entries(store: StateStore, what: str) -> dict[str, list[Journaled]]:
     """The entries of a run, or the one of that number, by link and oldest first."""
     found: dict[str, list[Journaled]] = {}
-    async for number, entry in _all(store):
+    async for number, entry in every_entry(store):
         if entry.run == what or str(number) == what:
             found.setdefault(entry.link_id, []).insert(0, entry)
     if not found:

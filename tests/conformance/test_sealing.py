@@ -42,6 +42,7 @@ async def whole(store, number: int) -> None:
     assert len([link for group in [g async for g in store.links()] for link in group]) == number
     assert (await store.load([Ref(Side.LEFT, "0")]))[Ref(Side.LEFT, "0")].base["family_name"].left == NAME
     assert (await store.journal("left:0"))[0].lost == (("family_name", Side.RIGHT, NAME),)
+    assert (await store.verify()).holds
     assert await store.get_mark("m") == NAME
 
 
@@ -82,7 +83,7 @@ async def test_no_value_can_be_read_in_postgres(postgres_url):
     assert all(text.startswith(ONE.prefix) for (text,) in rows)
     await store.close()
     store = await PostgresStore.open(url, seal=Rekeyed(TWO, ONE))
-    assert await reseal(store, ONE, TWO) == 11
+    assert await reseal(store, ONE, TWO) == 12
     await whole(store, 5)
     await store.close()
     with pytest.raises(Misconfigured, match="not the key"):
@@ -121,7 +122,7 @@ async def test_a_state_is_brought_from_one_key_to_another_in_place(tmp_path, old
     await fill(store, 30)
     await store.close()
     store = await SqliteStore.open(tmp_path / "s.db", seal=Rekeyed(new, old))
-    assert await reseal(store, old, new) == 61
+    assert await reseal(store, old, new) == 62
     await store.close()
     assert (found_in(tmp_path) > 0) == (new == Plain())
     with pytest.raises(Misconfigured):
@@ -166,7 +167,7 @@ async def test_a_change_of_keys_that_was_killed_goes_on_where_it_was(tmp_path, s
             await SqliteStore.open(path, seal=alone)
     store = await SqliteStore.open(path, seal=Rekeyed(TWO, ONE))
     await whole(store, 30)
-    assert await reseal(store, ONE, TWO) == 61 - min(10 * steps, 10 * 3 + 10 * max(0, steps - 4))
+    assert await reseal(store, ONE, TWO) == 62 - min(10 * steps, 10 * 3 + 10 * max(0, steps - 4))
     await store.close()
     store = await SqliteStore.open(path, seal=TWO)
     await whole(store, 30)

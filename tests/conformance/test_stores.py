@@ -393,6 +393,8 @@ async def test_a_state_of_every_older_form_is_brought_to_the_newest(tmp_path, ne
     assert [links[id].tombstoned for id in ("left:1", "left:2", "left:3")] == [False, True, False]
     assert [link.id for link in await store.waiting()] == ["left:3"]
     assert [line.what for line in await store.journal("left:2")] == ["update"]
+    verdict = await store.verify()
+    assert (verdict.holds, verdict.lines) == (True, 3)
     saved = await store.save(attrs.evolve(links["left:1"], right_id="R"))
     assert (await store.load([Ref(Side.RIGHT, "R")]))[Ref(Side.RIGHT, "R")] == saved
     await store.hint([Ref(Side.LEFT, "1")], 1.0)

@@ -95,13 +95,13 @@ MUTANTS = (
     Mutant(
         "no journal of an update",
         "apply.py",
-        "        journal=of_plan(parts, before, plan),\n    )\n    done",
+        "        journal=of_plan(parts, before, plan, looks),\n    )\n    done",
         "    )\n    done",
     ),
     Mutant(
         "nothing stored before an update",
         "apply.py",
-        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=before.attempts,\n            approved=before.approved,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, before, plan),\n    )\n",
+        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=before.attempts,\n            approved=before.approved,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, before, plan, looks),\n    )\n",
         "",
     ),
     # base and shadows
@@ -351,9 +351,9 @@ MUTANTS = (
     ),
     Mutant(
         "the stranger's edit wins over a conflict in silence",
-        "journal.py",
-        "    kept = tuple(d for d in decisions if d.writes or",
-        "    kept = tuple(d for d in decisions if",
+        "replay.py",
+        "    return tuple(d for d in decisions if d.writes or",
+        "    return tuple(d for d in decisions if",
     ),
     Mutant(
         "a record gone is made again",

@@ -30,7 +30,8 @@ CONTRACT = {
     "conflicts": "",
     "resolve": "link --field-group --take",
     "explain": "link --group",
-    "history": "link",
+    "history": "link --verify --head --replay",
+    "export": "link -o",
     "undo": "run_or_decision --yes",
     "retry": "links --all",
     "approve": "plan_hash --yes",
@@ -103,6 +104,7 @@ LEAST = {
     "backup": ["copy.db"],
     "unlink": ["left:1", "--yes"],
     "forget": ["left:1", "--yes"],
+    "export": ["left:1"],
 }
 OFFLINE = {"demo", "simulate", "completion"}
 

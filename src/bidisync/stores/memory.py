@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import attrs
 
+from bidisync.chain import Check, Head, Line, Verdict, chained
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link, without_values
+from bidisync.state import Hint, Journaled, Known, Link, Traces, to_rest, without_values
 
 
 @attrs.frozen
@@ -33,6 +34,7 @@ class MemoryStore:
     _known: dict[Ref, Mapping[str, str]] = attrs.Factory(dict)
     _marks: dict[str, str] = attrs.Factory(dict)
     _hints: dict[Ref, _Kept] = attrs.Factory(dict)
+    _chain: list[Line] = attrs.Factory(list)  # as far as anybody has asked for it
 
     async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
         """The links of those records that have one."""
@@ -70,14 +72,21 @@ class MemoryStore:
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, and take the values out of its journal."""
         stored = await self.save(link, journal=journal)
+        self._grow()
         names = {link.id, *map(str, link.refs)}
-        self._journal[:] = [without_values(e) if e.link_id in names else e for e in self._journal]
+        for place, entry in enumerate(self._journal[: len(self._journal) - len(journal)]):
+            if entry.link_id in names:
+                self._journal[place] = without_values(entry)
+                self._chain[place] = attrs.evolve(self._chain[place], salt="")
         return stored
 
-    async def fade(self, numbers: Sequence[int]) -> None:
+    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
         """Take the values out of these entries of the journal."""
-        for number in numbers:
-            self._journal[number - 1] = without_values(self._journal[number - 1])
+        self._journal.extend(journal)
+        self._grow()
+        for place in (number - 1 for number in numbers):
+            self._journal[place] = without_values(self._journal[place])
+            self._chain[place] = attrs.evolve(self._chain[place], salt="")
 
     async def shred(self) -> None:
         """What was replaced is nowhere already."""
@@ -129,6 +138,14 @@ class MemoryStore:
             if ref.side is side and any(theirs.get(name) == value for name, value in keys.items())
         ]
 
+    async def traces(self, link: Link) -> Traces:
+        """What else is held of this link's records."""
+        known = [Known(ref, self._known[ref]) for ref in link.refs if ref in self._known]
+        kept = [(ref, self._hints[ref]) for ref in link.refs if ref in self._hints]
+        hints = [Hint(ref, hint.number, hint.first_at, hint.taken_until) for ref, hint in kept]
+        acts = sorted((line.at, act) for line in self._journal if line.link_id == link.id for act in line.acts)
+        return Traces(tuple(known), tuple(hints), tuple(acts))
+
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""
         return [line for line in self._journal if line.link_id == link_id]
@@ -137,6 +154,25 @@ class MemoryStore:
         """The newest entries of the journal, newest first."""
         end = len(self._journal) if before is None else min(len(self._journal), before - 1)
         return [(number + 1, self._journal[number]) for number in range(end - 1, max(-1, end - 1 - limit), -1)]
+
+    async def head(self) -> Head:
+        """Where the log ends."""
+        self._grow()
+        return Head(len(self._chain), self._chain[-1].chain) if self._chain else Head(0, "")
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Whether every line is as it was when the chain was looked at first: nobody else can reach this memory."""
+        head = await self.head()
+        check = Check(b"", given)
+        for line, entry in zip(self._chain, self._journal, strict=True):
+            check.add(attrs.evolve(line, document=to_rest(entry)))
+        return check.verdict(head)
+
+    def _grow(self) -> None:
+        for number in range(len(self._chain), len(self._journal)):
+            before = Head(number, self._chain[-1].chain if self._chain else "")
+            entry = self._journal[number]
+            self._chain.append(chained(b"", before, number + 1, entry.link_id, to_rest(entry), "in memory"))
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""

@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 
 from bidisync.errors import Misconfigured, Unavailable
 from bidisync.protocols import Seal
+from bidisync.stores.chaining import begin, grow
 from bidisync.stores.migrating import migrate, missing
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
@@ -62,6 +63,7 @@ class PostgresStore(SqlStore):
                 raise NoState(f"there is no state in {where_of(url)}")
             migrate(connection, "postgres")
             check(connection, seal)
+            begin(connection, seal)
 
         return await cls._opened(url, prepare, seal, connections, "BEGIN ISOLATION LEVEL READ COMMITTED")
 
@@ -98,10 +100,11 @@ class PostgresStore(SqlStore):
             again=_again,
             lost=_lost,
             skip_locked="FOR UPDATE SKIP LOCKED",
+            lock="FOR UPDATE",
             threads=connections,
             most_at_once=100,
         )
-        store = cls(where, Writer(driver), seal, partial(_shred, url))
+        store = cls(where, Writer(driver, grow(seal, driver.lock)), seal, partial(_shred, url))
         with translated():
             await store._writer.start()
         try:

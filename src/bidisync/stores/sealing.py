@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CURRENT, BEFORE = SEAL_MARKS = ("seal:key", "seal:old")
 _KNOWN_TEXT = "bidisync"
-_SEALED = (("link", "id", "document", ""), ("journal", "number", "document", 0), ("mark", "name", "value", ""))
+_DOCUMENTS = (("link", "id", "document", ""), ("journal", "number", "document", 0), ("mark", "name", "value", ""))
+_SEALED = (*_DOCUMENTS, ("log", "id", "secret", 0))
 GROUP = 500
 
 
@@ -36,10 +37,11 @@ def check(connection: Connection, seal: Seal) -> None:
         seal.unseal(text)
     if marks or not seal.prefix or isinstance(seal, Rekeyed):
         return
-    for table, _, column, _ in _SEALED:
+    for table, _, column, _ in _DOCUMENTS:
         row = connection.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()
         if row is not None:
             seal.unseal(row[0])
+    connection.execute("UPDATE log SET secret = '' WHERE number = 0")  # of a log without lines: it gets another
     _set(connection, CURRENT, seal.seal(_KNOWN_TEXT))
 
 

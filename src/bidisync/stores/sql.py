@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import attrs
 
+from bidisync.chain import Check, Head, Verdict
 from bidisync.errors import Contended, Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
-from bidisync.state import Hint, Journaled, Known, Link, from_rest, to_rest, without_values
-from bidisync.stores import hinting
+from bidisync.state import Hint, Journaled, Known, Link, Traces, from_rest, to_rest, without_values
+from bidisync.stores import chaining, hinting
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
 from bidisync.stores.texts import plain_text, stored_text
@@ -77,6 +78,31 @@ class SqlStore:
 
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at, with all that belongs to it."""
+        stored, transaction = self._saving(link, journal, absorbs)
+        await self._run(transaction, [self._leaf(line) for line in journal])
+        return stored
+
+    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
+        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
+        stored, saving = self._saving(link, journal)
+        names = [stored_text(name) for name in (link.id, *(str(ref) for ref in link.refs if str(ref) != link.id))]
+        sql = f"SELECT document, number FROM journal WHERE link_id IN ({', '.join('?' for _ in names)})"
+
+        def transaction(connection: Connection) -> None:
+            saving(connection)
+            rows = connection.execute(sql, names).fetchall()
+            bare = [(without_values(self._line(document)), number) for document, number in rows]
+            erased = [(self._seal.seal(stored_text(to_rest(line))), number) for line, number in bare]
+            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
+
+        await self._run(transaction, [self._leaf(line) for line in journal])
+        await self.shred()
+        return stored
+
+    def _saving(
+        self, link: Link, journal: Sequence[Journaled], absorbs: Sequence[Link] = ()
+    ) -> tuple[Link, Transaction[None]]:
+        """The link as it will be stored, and what stores it; the lines of its journal come at the commit's end."""
         stored = attrs.evolve(link, revision=link.revision + 1)
         row = (
             stored.state.value,
@@ -89,7 +115,6 @@ class SqlStore:
             int(stored.watch is not None),
             stored_text(link.id),
         )
-        lines = [(stored_text(line.link_id), self._seal.seal(stored_text(to_rest(line)))) for line in journal]
         acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
 
         def transaction(connection: Connection) -> None:
@@ -97,33 +122,16 @@ class SqlStore:
                 _end(connection, old)
             _replace(connection, link, row)
             _bind(connection, link)
-            if lines:
-                connection.executemany("INSERT INTO journal (link_id, document) VALUES (?, ?)", lines)
             if acts:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
-        await self._run(transaction)
-        return stored
+        return stored, transaction
 
-    async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
-        """Store the link, take the values out of its journal, and leave nothing of them in the files."""
-        stored = await self.save(link, journal=journal)
-        names = [stored_text(name) for name in dict.fromkeys((link.id, *map(str, link.refs)))]
-        places = ", ".join("?" for _ in names)
-        rows = await self._query(f"SELECT number, document FROM journal WHERE link_id IN ({places})", *names)
-        erased = [(self._seal.seal(stored_text(to_rest(without_values(self._line(d))))), number) for number, d in rows]
-
-        def transaction(connection: Connection) -> None:
-            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", erased)
-
-        await self._run(transaction)
-        await self.shred()
-        return stored
-
-    async def fade(self, numbers: Sequence[int]) -> None:
+    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
         """Take the values out of these entries of the journal."""
+        leaves = [self._leaf(line) for line in journal]
         for start in range(0, len(numbers), CHUNK):
-            await self._run(self._fading(numbers[start : start + CHUNK]))
+            await self._run(self._fading(numbers[start : start + CHUNK]), leaves if start == 0 else [])
 
     def _fading(self, numbers: Sequence[int]) -> Transaction[None]:
         def transaction(connection: Connection) -> None:
@@ -133,7 +141,7 @@ class SqlStore:
                 (self._seal.seal(stored_text(to_rest(without_values(self._line(document))))), number)
                 for number, document in rows.fetchall()
             ]
-            connection.executemany("UPDATE journal SET document = ? WHERE number = ?", faded)
+            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", faded)
 
         return transaction
 
@@ -214,6 +222,17 @@ class SqlStore:
             found.setdefault(plain_text(id), {})[name] = value
         return [Known(Ref(side, id), theirs) for id, theirs in found.items()]
 
+    async def traces(self, link: Link) -> Traces:
+        """What else is held of this link's records."""
+        known, hints = [], []
+        for ref in link.refs:
+            keys = await self._query("SELECT name, hash FROM known WHERE side = ? AND id = ? ORDER BY name", *_key(ref))
+            known += [Known(ref, dict(keys))] if keys else []
+            sql = "SELECT number, first_at, taken_until FROM hint WHERE side = ? AND id = ?"
+            hints += [Hint(ref, *row) for row in await self._query(sql, *_key(ref))]
+        acts = await self._query("SELECT at, name FROM act WHERE link_id = ? ORDER BY at, name", stored_text(link.id))
+        return Traces(tuple(known), tuple(hints), tuple((at, name) for at, name in acts))
+
     async def journal(self, link_id: str) -> Sequence[Journaled]:
         """The journal of a link, oldest first."""
         rows = await self._query("SELECT document FROM journal WHERE link_id = ? ORDER BY number", stored_text(link_id))
@@ -227,6 +246,24 @@ class SqlStore:
             limit,
         )
         return [(int(number), self._line(document)) for number, document in rows]
+
+    async def head(self) -> Head:
+        """Where the log ends."""
+        return (await self._run(chaining.key_and_head(self._seal)))[1]
+
+    async def verify(self, given: Head | None = None) -> Verdict:
+        """Whether every line of the log is as it was written."""
+        key, head = await self._run(chaining.key_and_head(self._seal))
+        check = Check(key, given)
+        while True:
+            lines = await self._run(chaining.lines_after(self._seal, check.last))
+            for line in lines:
+                check.add(line)
+            if not lines:
+                newest = (await self._run(chaining.key_and_head(self._seal)))[1]
+                if newest == head or newest.number <= check.last:
+                    return check.verdict(newest)
+                head = newest  # lines came meanwhile: look once more before any of them is missed
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""
@@ -312,6 +349,10 @@ class SqlStore:
         rows = await self._query(f"SELECT document FROM link WHERE {condition} ORDER BY id")
         return [self._link(document) for (document,) in rows]
 
+    def _leaf(self, line: Journaled) -> chaining.Leaf:
+        plain = to_rest(line)
+        return chaining.Leaf(stored_text(line.link_id), plain, self._seal.seal(stored_text(plain)))
+
     def _link(self, document: str) -> Link:
         return from_rest(plain_text(self._seal.unseal(document)), Link)
 
@@ -321,15 +362,16 @@ class SqlStore:
     async def _query(self, sql: str, *values: object) -> Sequence[tuple[Any, ...]]:
         return await self._run(lambda connection: connection.execute(sql, values).fetchall())
 
-    async def _run(self, transaction: Transaction[T]) -> T:
+    async def _run(self, transaction: Transaction[T], leaves: Sequence[chaining.Leaf] = ()) -> T:
         with self._writer.driver.translated():
-            return await self._writer.run(transaction)
+            return await self._writer.run(transaction, leaves)
 
 
 _TABLES = {
     "link": "id, state, document, revision, fence, intent, due, waits, watch",
     "record": "side, id, link_id",
-    "journal": "number, link_id, document",
+    "journal": "number, link_id, document, salt, content, previous, chain",
+    "log": "id, number, chain, secret",
     "known": "side, id, name, hash",
     "mark": "name, value",
     "act": "at, name, link_id",

@@ -19,6 +19,7 @@ import attrs
 
 from bidisync.errors import Misconfigured, Unavailable
 from bidisync.protocols import Seal
+from bidisync.stores.chaining import begin, grow
 from bidisync.stores.migrating import migrate
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
@@ -51,11 +52,12 @@ class SqliteStore(SqlStore):
     @classmethod
     async def _opened(cls, where: str, path: str, connect: Callable[[], sqlite3.Connection], seal: Seal) -> SqliteStore:
         driver = Driver("sqlite", connect, "BEGIN IMMEDIATE", partial(_translated, where))
-        store = cls(where, Writer(driver), seal, partial(_shred, path))
+        store = cls(where, Writer(driver, grow(seal, driver.lock)), seal, partial(_shred, path))
 
         def prepare(connection: Connection) -> None:
             migrate(connection, "sqlite")
             check(connection, seal)
+            begin(connection, seal)
 
         with _translated(where):
             await store._writer.start()

@@ -65,8 +65,13 @@ class Connection(Protocol):
 
 
 Transaction = Callable[[Connection], T]
-_Job = tuple[Transaction[Any], "Future[Any]"]
+Ending = Callable[[Connection, Sequence[Any]], None]
+_Job = tuple[Transaction[Any], "Future[Any]", Sequence[Any]]
 _Answer = tuple["Future[Any]", Any, BaseException | None]
+
+
+def nothing(_connection: Connection, _leaves: Sequence[Any]) -> None:
+    """An ending that does nothing."""
 
 
 def never(_error: BaseException) -> bool:
@@ -80,7 +85,8 @@ class Driver:
 
     ``again`` are errors after which the same transactions may simply be run again, ``lost``
     those that end the connection. ``translated`` turns errors into ours. ``skip_locked`` is
-    what a SELECT needs to pass by the rows that others hold.
+    what a SELECT needs to pass by the rows that others hold, ``lock`` what it needs to hold
+    rows until the commit.
     """
 
     name: str
@@ -90,15 +96,20 @@ class Driver:
     again: Callable[[BaseException], bool] = never
     lost: Callable[[BaseException], bool] = never
     skip_locked: str = ""
+    lock: str = ""
     threads: int = 1
     most_at_once: int = 500
 
 
 @attrs.define(eq=False)
 class Writer:
-    """Runs transactions on its own threads; ``driver.connect`` is called there."""
+    """Runs transactions on its own threads; ``driver.connect`` is called there.
+
+    What the transactions of one commit leave for its end is given to ``ending`` all at once.
+    """
 
     driver: Driver
+    ending: Ending = nothing
     commits: int = 0
     _jobs: queue.SimpleQueue[_Job | None] = attrs.Factory(queue.SimpleQueue)
     _threads: list[threading.Thread] = attrs.Factory(list)
@@ -119,12 +130,15 @@ class Writer:
             await self.stop()
             raise
 
-    async def run(self, transaction: Transaction[T]) -> T:
-        """The function's result, once its effects are on disk. Shielded: a commit is not half taken back."""
+    async def run(self, transaction: Transaction[T], leaves: Sequence[Any] = ()) -> T:
+        """The function's result, once its effects, and those of what it leaves for the commit's end, are on disk.
+
+        Shielded: a commit is not half taken back.
+        """
         result: Future[T] = Future()
         if not self._threads:
             raise Unavailable("the store is closed", system="state")
-        self._jobs.put((transaction, result))
+        self._jobs.put((transaction, result, leaves))
         return await asyncio.wrap_future(result)
 
     async def stop(self) -> None:
@@ -175,7 +189,7 @@ class Writer:
                 answers = self._commit(connection, jobs, sent)
             except BaseException as error:  # told to everybody who shared this commit
                 if connection is None:
-                    _tell((future, None, error) for _, future in jobs)
+                    _tell((future, None, error) for _, future, _ in jobs)
                     return None
                 lost = self.driver.lost(error) or not _rolled_back(connection)
                 if lost:
@@ -185,7 +199,7 @@ class Writer:
                     continue
                 if lost and sent[0]:
                     error = _unknown(error)
-                _tell((future, None, error) for _, future in jobs)
+                _tell((future, None, error) for _, future, _ in jobs)
                 return connection
             _tell(answers)
             return connection
@@ -196,7 +210,7 @@ class Writer:
         connection.execute(self.driver.begin)
         answers: list[_Answer]
         try:
-            answers = [(future, transaction(connection), None) for transaction, future in jobs]
+            answers = [(future, transaction(connection), None) for transaction, future, _ in jobs]
         except BaseException as error:
             if self._concerns_all(error):
                 raise
@@ -205,7 +219,11 @@ class Writer:
             if len(jobs) == 1:
                 return [(jobs[0][1], None, error)]
             connection.execute(self.driver.begin)
-            answers = [self._apart(connection, *job) for job in jobs]
+            answers = [self._apart(connection, *job[:2]) for job in jobs]
+        taken = {id(future) for future, _, refused in answers if refused is None}
+        left = [leaf for _, future, leaves in jobs if id(future) in taken for leaf in leaves]
+        if left:
+            self.ending(connection, left)
         sent[0] = True
         connection.execute("COMMIT")
         self.commits += 1

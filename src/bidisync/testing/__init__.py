@@ -3,6 +3,7 @@
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.hints import check_hint_store
 from bidisync.testing.locks import check_lock_provider
+from bidisync.testing.logs import check_decision_log
 from bidisync.testing.mappers import check_mapper
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 from bidisync.testing.stores import check_state_store
@@ -15,6 +16,7 @@ __all__ = [
     "MemoryReplica",
     "SeededChance",
     "check_conflict_strategy",
+    "check_decision_log",
     "check_hint_store",
     "check_lock_provider",
     "check_mapper",

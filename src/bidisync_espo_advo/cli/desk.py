@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import click
 
@@ -112,17 +113,57 @@ def resolve(options: Options, link: str, field_group: str, take: str) -> int:
     examples=[
         ("espo-advo history", "the newest decisions of all links, with their numbers and runs"),
         ("espo-advo history right:104711 --show-values", "those of one link, with values"),
+        ("espo-advo history --verify", "whether somebody tampered with the log; prints its head"),
+        ("espo-advo history --replay", "whether every decision would come out the same again"),
     ],
 )
 @click.argument("link", required=False)
+@click.option("--verify", "verifies", is_flag=True, help="Say whether the log is as it was written.")
+@click.option("--head", metavar="NUMBER:CHAIN", help="With --verify: what it printed before.")
+@click.option("--replay", "replays", is_flag=True, help="Decide everything again and compare.")
 @values_option
 @global_options
 @click.pass_obj
-def history(options: Options, link: str | None, shows: bool) -> int:
-    """Print the audit trail of one link, or the newest entries of all."""
+def history(options: Options, link: str | None, verifies: bool, head: str | None, replays: bool, shows: bool) -> int:
+    """Print the audit trail of one link, or the newest entries of all.
+
+    With --verify the whole log is checked instead: lines that were changed, moved, added or
+    taken out are named. Keep the head that it prints elsewhere: given again later, it shows
+    whether the end was cut off.
+    """
+    from bidisync_espo_advo.auditing import replay_command, verify_command
     from bidisync_espo_advo.undoing import history_command
 
-    return asyncio.run(history_command(options.settings(), name=link, shows=shows, report=options.report))
+    if (verifies and (link or replays)) or (head is not None and not verifies):
+        raise click.UsageError("--verify goes over the whole log, by itself; --head goes with it")
+    settings, report = options.settings(), options.report
+    if verifies:
+        return asyncio.run(verify_command(settings, head=head, report=report))
+    command = replay_command if replays else history_command
+    return asyncio.run(command(settings, name=link, shows=shows, report=report))
+
+
+@click.command(
+    cls=Command,
+    short_help="Hand out everything about one person.",
+    examples=[
+        ("espo-advo export right:104711 -o person.json", "into a new file, for its owner alone"),
+    ],
+)
+@click.argument("link")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Into this new file, mode 0600.")
+@global_options
+@click.pass_obj
+def export(options: Options, link: str, output: Path | None) -> int:
+    """Print everything that the state holds about one person as JSON, values included.
+
+    For a request about personal data: both sides as last seen, what both agreed on, what
+    waits, every decision. The records in EspoCRM and Advoware are not part of it.
+    """
+    from bidisync_espo_advo.exporting import export_command
+
+    work = export_command(options.settings(), name=link, output=output, report=options.report)
+    return asyncio.run(work)
 
 
 @click.command(

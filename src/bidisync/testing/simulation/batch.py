@@ -40,6 +40,7 @@ class Batch:
     unlisted: int = 0
     settled: int = 0
     spurious: int = 0
+    replayed: int = 0
     faults: Counter[str] = attrs.Factory(Counter)
     states: Counter[str] = attrs.Factory(Counter)
     escaped: Counter[str] = attrs.Factory(Counter)
@@ -57,6 +58,7 @@ class Batch:
         self.unlisted += run.verdict.unlisted
         self.settled += run.verdict.settled
         self.spurious += run.verdict.spurious
+        self.replayed += run.verdict.replayed
         self.faults += run.faults
         self.states += run.verdict.states
         self.escaped += run.escaped
@@ -75,6 +77,7 @@ class Batch:
             "writes",
             "window_losses",
             "unlisted",
+            "replayed",
         ):
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.settled, self.spurious = self.settled + other.settled, self.spurious + other.spurious
@@ -94,7 +97,8 @@ class Batch:
             f"{self.runs} schedules in {self.wall_s:.1f} s, {per_core:.1f} per second and core; "
             f"{self.steps} steps, {self.requests} requests, {self.virtual_s / 3600:.1f} virtual hours",
             f"{self.edits} edits, {self.writes} data writes of ours; {self.settled} conflicts settled, "
-            f"{self.spurious} of them between edits that knew each other",
+            f"{self.spurious} of them between edits that knew each other; "
+            f"{self.replayed} decisions made again from the journal",
             f"edits overwritten unseen: {self.window_losses} ({self.window_losses / edits:.2e} per edit)",
             "states: " + ", ".join(f"{name} {number}" for name, number in sorted(self.states.items())),
             "passes given up: " + (", ".join(f"{n} {c}" for n, c in sorted(self.escaped.items())) or "none"),

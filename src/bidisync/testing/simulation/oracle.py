@@ -13,6 +13,7 @@ import attrs
 from bidisync.events import Examined, Failed, Wrote
 from bidisync.look import same
 from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Side, Verb
+from bidisync.replay import Repeat, replay
 from bidisync.state import Link
 from bidisync.testing.simulation.drills import MOST_ALIKE
 from bidisync.testing.simulation.people import token_of
@@ -37,6 +38,7 @@ class Verdict:
     settled: int = 0  # conflicts that a strategy settled
     unlisted: int = 0  # records that neither a list nor a hint ever showed
     spurious: int = 0  # of these, where one edit knew the other
+    replayed: int = 0  # decisions that were made again from the journal
 
 
 @attrs.define(eq=False)
@@ -62,6 +64,7 @@ class Oracle:
         self._nothing_due()
         self._shown()
         self._journaled()
+        self._replayed()
         self._conflicts()
         self._no_way_back()
         self._no_values_told()
@@ -240,6 +243,15 @@ class Oracle:
                     continue
                 if (name, token_of(value)) not in lines.get(who, set()):
                     self.world.violated("C9", f"{applied.by} wrote {name} of {who} without a line in the journal")
+
+    def _replayed(self) -> None:
+        """C9: what was decided is decided again from the journal alone."""
+        for link, line in self.world.store.journaled:
+            again = replay(self.world.scenario.policy, line)
+            self.verdict.replayed += len(line.decisions) if again.repeat is Repeat.SAME else 0
+            if again.repeat not in (Repeat.SAME, Repeat.NOTHING):
+                fields = ", ".join(again.differs)
+                self.world.violated("C9", f"{line.what} of {link.id} replays {again.repeat.value} {fields}".rstrip())
 
     def _has_data(self, applied: Applied) -> bool:
         return any(token_of(value) != token_of(applied.before.get(name)) for name, value in applied.after.items())

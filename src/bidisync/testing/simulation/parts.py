@@ -143,10 +143,10 @@ class SimStore:
         await self._trip()
         return await self.inner.erase(link, journal=journal)
 
-    async def fade(self, numbers: Sequence[int]) -> None:
+    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
         """Take the values out of these entries of the journal."""
         await self._trip()
-        await self.inner.fade(numbers)
+        await self.inner.fade(numbers, journal=journal)
 
     async def shred(self) -> None:
         """Nothing is left of what was replaced."""

@@ -1,0 +1,11 @@
+ALTER TABLE journal ADD COLUMN salt TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN content TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN previous TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN chain TEXT NOT NULL DEFAULT '';
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,
+    chain TEXT NOT NULL,
+    secret TEXT NOT NULL
+) STRICT;
+INSERT INTO log (id, number, chain, secret) VALUES (1, 0, '', '');
