@@ -200,7 +200,7 @@ async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_s
         assert [word for word in (b"Altwort", b"Haltwort") if word in stored(tmp_path)] == [b"Haltwort"]
         assert b"Jetztwort" in stored(tmp_path), "what is kept in step stays known"
         past = (await run("--json", "history", f"left:{one}", "--show-values", cwd=tmp_path)).json["history"]
-        assert [entry["what"] for entry in past] == ["update", "update", "update", "create"]
+        assert [entry["what"] for entry in past] == ["expire", "update", "update", "update", "create"]
         refused = await run("forget", f"left:{two}", "--yes", cwd=tmp_path)
         assert (refused.status, refused.out) == (2, "")
         assert "retention hold" in refused.err

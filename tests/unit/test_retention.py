@@ -12,6 +12,7 @@ from bidisync.model import ABSENT, Decision, Row, Versions
 from bidisync.retention import PORTION, expire
 from bidisync.state import Agreement, Journaled, Link, Shadow, Tombstone, without_values
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.clock import ManualClock
 
 DAY = 86_400.0
@@ -49,7 +50,8 @@ async def test_values_go_after_their_time_and_what_was_done_stays(store, clock):
     done = await expire(store, clock, keep_s=9 * DAY)
     assert (done.entries, done.more) == (1, False)
     assert await valued(store) == ["left:2"]
-    (old,) = await store.journal("left:1")
+    old, said = await store.journal("left:1")
+    assert (said.what, said.at) == ("expire", clock.now())
     assert (old.what, old.run, old.decisions[0].field, old.decisions[0].row) == (
         "update",
         "r",
@@ -59,6 +61,23 @@ async def test_values_go_after_their_time_and_what_was_done_stays(store, clock):
     assert (await expire(store, clock, keep_s=9 * DAY)).entries == 0
     clock.advance(10 * DAY)
     assert (await expire(store, clock, keep_s=9 * DAY)).entries == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_the_log_holds_after_values_expired_and_not_where_nothing_says_so(kind, clock, tmp_path):
+    store = MemoryStore() if kind == "memory" else await SqliteStore.open(tmp_path / "s.db")
+    await linked(store, clock, "1", entries=3)
+    clock.advance(2 * DAY)
+    await linked(store, clock, "1b")
+    assert (await store.verify()).holds
+    assert (await expire(store, clock, keep_s=DAY)).entries == 3
+    verdict = await store.verify()
+    assert (verdict.holds, verdict.erased, verdict.lines) == (True, 3, 5)
+    await store.fade([4])
+    (found,) = (await store.verify()).breaks
+    assert (found.number, found.what) == (4, "values_missing")
+    if isinstance(store, SqliteStore):
+        await store.close()
 
 
 async def test_a_long_journal_is_walked_in_portions_and_each_one_once(store, clock):
@@ -77,7 +96,8 @@ async def test_a_long_journal_is_walked_in_portions_and_each_one_once(store, clo
 
     counting = Counting(store._links, store._owners, store._journal, store._known, store._marks)
     assert (await expire(counting, clock, keep_s=DAY)).entries == 0
-    assert looked == [None], "what was walked through is not read again"
+    assert looked[0] is None
+    assert all(before > PORTION * 3 for before in looked[1:]), "what was walked through is not read again"
 
 
 async def test_an_entry_of_a_clock_that_was_wrong_keeps_nobody_elses_values(store, clock):
@@ -103,7 +123,7 @@ async def test_a_link_on_hold_keeps_its_values_until_it_is_released(store, clock
     assert (await expire(store, clock, keep_s=DAY)).entries == 0
     await release(store, clock, [kept])
     assert (await expire(store, clock, keep_s=DAY)).entries == 1
-    assert [one.what for one in await store.journal(kept.id)] == ["update", "hold", "release"]
+    assert [one.what for one in await store.journal(kept.id)] == ["update", "hold", "release", "expire"]
     assert other.retention is None
 
 
