@@ -137,9 +137,13 @@ class Creation:
         )
 
     async def _bind(self, link: Link, mine: Snapshot, side: Side, created: Created, notes: Notes | None) -> Link:
-        """The new record belongs to the link from here on, whatever happens next; then it is checked."""
+        """The new record belongs to the link from here on, whatever happens next; then it is checked.
+
+        Who it is becomes known before that, so that a second record of the same client finds it.
+        """
         intent = link.open_intent
         other = intent.side
+        await self.index.learn(other, [created.snapshot or Snapshot(created.id, intent.payload, notes=notes)])
         link = attrs.evolve(
             link.with_id(other, created.id),
             intent=None,
@@ -154,12 +158,11 @@ class Creation:
         if created.snapshot is None:
             link = await self.parts.store.save(link)
             now = await self.parts.replica(other).get(created.id)
+            await self.index.learn(other, [now])
         else:
             now = created.snapshot
         link = self._checked(link, intent.payload, now, other)
-        link = await self.parts.store.save(link)
-        await self.index.learn(other, [now])
-        return link
+        return await self.parts.store.save(link)
 
     def _base_of(self, payload: Mapping[str, Value], made_on: Side) -> dict[str, Agreement]:
         """What both sides agree on once a record was made from this payload.
@@ -221,6 +224,7 @@ class Creation:
         if len(found) > 1:
             return await self.strangers.stop(link, TWIN)
         if found:
+            await self.index.learn(intent.side, found)
             self.effects.created.add(intent.side)
             bound = attrs.evolve(
                 link.with_id(intent.side, found[0].id),

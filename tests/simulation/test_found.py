@@ -6,6 +6,7 @@ import pytest
 
 from bidisync.testing.simulation import simulate
 from bidisync.testing.simulation.pairs import STRAINED, guarded, noted, pair, partial
+from bidisync_espo_advo.testing import checked
 
 FOUND = {
     "a canary from before the side looked empty vouched for it": (STRAINED["looks-empty"], 15),
@@ -20,6 +21,7 @@ FOUND = {
     "notes that leave the counterpart out wiped it in memory, and its create was sent again": (pair, 279),
     "a hint and one pass after it counted as two passes, and ended the grace": (STRAINED["new-scope"], 21),
     "notes whose answer was lost counted as not written, and showed a failure for ever": (noted, 2),
+    "who was made and could not be read back was not known, and was made again": (checked, 7085),
     "a create that always failed forgot how often, and was tried for ever": (STRAINED["broken"], 1),
 }
 """Each of these seeds fails again when its fix alone is taken back."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from pairs import Pair
 
-from bidisync import LinkState
-from bidisync.errors import RateLimited, Unavailable, Unconfirmed
+from bidisync import LinkState, Ref, Side
+from bidisync.errors import RateLimited, Unauthorized, Unavailable, Unconfirmed
 from bidisync.testing.replica import Call
 
 
@@ -70,3 +72,25 @@ async def test_attempts_at_a_create_are_forgotten_once_it_works():
     [link] = [link async for links in pair.store.links() for link in links]
     assert link.attempts.count == 0
     assert link.state is LinkState.IN_SYNC
+
+
+async def test_who_a_new_record_is_stays_known_where_reading_it_back_is_refused():
+    """A second record of the same client, entered before the first was read back, is left to a person."""
+    pair = Pair()
+    pair.left.add(name="Ada", x="1", born="1990-01-01")
+
+    def refuse(call: Call) -> None:
+        if call.verb == "get":
+            raise Unauthorized("the right side does not let this user read")
+
+    pair.right.before = refuse
+    with suppress(Unauthorized):
+        await pair.sweep(everything=True)
+    assert len(pair.right.records) == 1
+    second = pair.left.add(name="Ada", x="2", born="1990-01-01")
+    await (await pair.engine()).sync(Ref(Side.LEFT, second))
+    assert len(pair.right.records) == 1
+    pair.right.before = lambda call: None
+    await pair.sweep(everything=True)
+    assert len(pair.right.records) == 1
+    assert pair.tally.states() == {LinkState.IN_SYNC: 1, LinkState.REVIEW: 1}
