@@ -65,7 +65,9 @@ async def show(
                 await parts.store.save(attrs.evolve(link, settled=False))
             raise
         disturbed = moved(parts, snapshot.fields, now.fields, ignore=())
-        link = link.with_shadow(side, Shadow.of(now))
+        before_data = link.shadow(side)  # what our write of data replaced may still come back as an old answer
+        replaced = None if before_data is None else before_data.replaced
+        link = link.with_shadow(side, attrs.evolve(Shadow.of(now), replaced=replaced))
         link = attrs.evolve(link.with_shown(side, notes), settled=link.settled and not disturbed)
     return link
 
