@@ -33,13 +33,15 @@ REMOTES = {
 }
 GUARANTEES = {
     "no edit is lost": ("C2",),
-    "both sides become equal, or a person is asked": ("C0", "C1", "C11"),
+    "both sides become equal, or a person is asked": ("C0", "C1"),
     "nobody is doubled": ("C3",),
     "who was deleted stays deleted": ("C4",),
     "quiet after rest, no loop": ("C5", "C6", "C7", "C8"),
     "every write stands in the journal": ("C9",),
     "mass effects and deletions are held": ("C10",),
-    "no foreign lease is released, no value told": ("C12", "C13", "C15"),
+    "no conflict is made up": ("C13",),
+    "records show how they stand": ("C11",),
+    "no foreign lease is released, no value told": ("C12", "C15"),
 }
 BOUNDS = """
 **Edits lost in the window.** Without a conditional write an edit that falls between our read and our
@@ -52,6 +54,10 @@ not found; those are counted. Records that are linked are looked at by id, so wh
 
 **An old state restored.** Where neither side keeps notes, a record that came after the backup is a stranger to
 the restored index until the next complete pass; if somebody edits it before that, it may be made twice.
+
+**A write that arrives after its lease.** Where nothing refuses outdated writes, a late one also brings back
+old notes: the record shows how it stood then, until it is written again. Where whole records are replaced,
+such a write can make a value of ours look like somebody's edit, and a conflict of it.
 """
 
 
