@@ -314,6 +314,8 @@ MUTANTS = (
         "    if change is None or change:\n        raise Stale",
         "    if False:\n        raise Stale",
         scenarios=("unconditional-on-both",),
+        why_it_lives="a look is renewed only where it is over two seconds old, and between the two people of the"
+        " simulation seldom edit; tests/unit/test_engine.py (an edit that is seen when an old look is renewed) notices it",
     ),
     Mutant(
         "notes of which nobody can tell count as shown",

@@ -15,6 +15,7 @@ from bidisync import (
     Field,
     Group,
     Identity,
+    Limits,
     LinkState,
     Merge,
     OnDelete,
@@ -585,3 +586,26 @@ async def test_two_workers_without_leases_write_the_notes_of_a_record_once():
     for engine in two:
         assert (await engine.sync(left("l1"))).state is LinkState.IN_SYNC
     assert (verbs(pair.right).count("update"), verbs(pair.left).count("update")) == (1, 1)
+
+
+async def test_an_edit_that_is_seen_when_an_old_look_is_renewed_is_decided_on_and_not_overwritten():
+    """Where the remote refuses nothing, a look that is too old to write on is renewed, and its edit counts."""
+    pair = await linked()
+    pair.more["limits"] = Limits(concurrency=1, freshness_s=-1.0)  # every look is too old
+    looks = 0
+
+    def meanwhile(call: Call) -> None:
+        nonlocal looks
+        looks += call.verb == "get"
+        if call.verb == "get" and looks == 2:
+            pair.right.edit("r1", y="theirs")
+
+    pair.left.edit("l1", y="ours")
+    pair.right.before = meanwhile
+    engine = await pair.engine()
+    await engine.sync(Ref(Side.LEFT, "l1"))
+    await engine.sync(Ref(Side.LEFT, "l1"))
+    assert looks >= 2
+    assert (pair.left.values("l1")["y"], pair.right.values("r1")["y"]) == ("ours", "theirs")
+    link = (await pair.store.load([Ref(Side.LEFT, "l1")]))[Ref(Side.LEFT, "l1")]
+    assert link.state is LinkState.CONFLICT
