@@ -107,6 +107,7 @@ async def retain(store: StateStore, clock: Clock, links: Iterable[Link], until: 
     """Put a retention hold on these links: nothing stored of them is erased, and no record of them deleted."""
     hold = Retention(clock.now(), until)
     await _change(store, clock, links, "hold", lambda link: attrs.evolve(link, retention=hold))
+    await look_again(store)  # a hold that is given a date, or an earlier one, ends without anybody saying so
 
 
 async def release(store: StateStore, clock: Clock, links: Iterable[Link]) -> None:

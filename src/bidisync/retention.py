@@ -84,6 +84,7 @@ class _Walk:
     async def _begin(self) -> int:
         again = await self.store.get_mark(_AGAIN)
         if again is not None and float(again) <= self.now:
+            await look_again(self.store)  # first: a kill in between begins anew once more
             await self.store.set_mark(_AGAIN, None)
             return 0
         return int(await self.store.get_mark(_PLACE) or 0)

@@ -26,7 +26,7 @@ WORDS = {
     Repeat.SAME: "the same again",
     Repeat.OTHER: "not the same again",
     Repeat.OTHER_POLICY: "decided under another policy",
-    Repeat.ERASED: "of people who were forgotten",
+    Repeat.ERASED: "without values, forgotten or expired",
     Repeat.NO_GROUNDS: "from before grounds were kept",
     Repeat.NOTHING: "about no field",
 }
@@ -60,7 +60,7 @@ def _says(verdict: Verdict) -> str:
 def _rows(verdict: Verdict) -> list[tuple[str, str]]:
     rows = [("lines", str(verdict.lines))]
     if verdict.erased:
-        rows.append(("of people who were forgotten", str(verdict.erased)))
+        rows.append(("without values, forgotten or expired", str(verdict.erased)))
     rows += [("broken", str(one)) for one in verdict.breaks[:MOST_TOLD]]
     if len(verdict.breaks) > MOST_TOLD:
         rows.append(("broken", f"{len(verdict.breaks) - MOST_TOLD} more; --json lists them all"))

@@ -127,6 +127,19 @@ async def test_a_link_on_hold_keeps_its_values_until_it_is_released(store, clock
     assert other.retention is None
 
 
+async def test_a_hold_that_is_given_a_date_later_ends_by_itself_too(store, clock):
+    kept = await linked(store, clock, "1")
+    await retain(store, clock, [kept])
+    clock.advance(2 * DAY)
+    assert (await expire(store, clock, keep_s=DAY)).entries == 0
+    await linked(store, clock, "2")
+    kept = (await store.load(kept.refs))[kept.refs[0]]
+    await retain(store, clock, [kept], until=clock.now() + DAY)
+    assert (await expire(store, clock, keep_s=DAY)).entries == 0
+    clock.advance(2 * DAY)
+    assert (await expire(store, clock, keep_s=DAY)).entries == 2
+
+
 async def test_a_hold_with_a_date_ends_by_itself(store, clock):
     kept = await linked(store, clock)
     await retain(store, clock, [kept], until=clock.now() + 10 * DAY)
