@@ -159,11 +159,7 @@ async def town(
             "state": {"url": "sqlite:///espo-advo.db"},
             "lock": {"url": redis.url, "lease_s": LEASE_S},
             "sync": {"search_lag_s": LAG_S, "max_attempts": 30},
-            "guards": {
-                "max_creates": 100_000,
-                "max_overwrite_percent": 1e9,
-                "max_blank_percent": 1e9,
-            },  # everybody edits
+            "guards": {"max_creates": 100_000, "max_overwrite_percent": 100, "max_blank_percent": 100},
         }
         if enforced:
             settings["advoware"]["profile"] = "profile.json"

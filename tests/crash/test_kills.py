@@ -50,4 +50,4 @@ async def test_where_a_remote_takes_outdated_writes_what_that_costs_is_measured(
     edits = int(plan.seconds * plan.edits_per_s)
     lost, undone = len(findings.lost), len(findings.misjudged)
     print(f"without conditional writes: {lost} of {edits} edits lost, {undone} undone")
-    assert lost + undone <= max(6, 0.02 * edits), "so small a sample may be unlucky; the night's is judged by its rate"
+    assert lost + undone <= max(3, 0.02 * edits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import time
@@ -22,8 +21,6 @@ from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
 from command import run
 from office import FAST, Office
 from served import TOKEN, configure, running, until
-
-NIGHT = bool(os.environ.get("BIDISYNC_NIGHT"))
 
 ONE_RECORD = re.compile(r"/(CBeteiligte|Beteiligte)/\w+$")
 
@@ -136,7 +133,7 @@ async def test_a_scheduled_poll_happens_once_on_three_machines(tmp_path, postgre
 
 async def test_more_workers_do_more_against_slow_systems(tmp_path, postgres_url, redis_url):
     took = {}
-    for number in (1, 2, 3) if NIGHT else (1, 3):
+    for number in (1, 2, 3):
         watch, url = Watch(), postgres_url()
         async with AsyncExitStack() as stack:
             office = await opened_office(stack, 60, watch, url, redis_url, concurrency=2)
