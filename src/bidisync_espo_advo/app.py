@@ -314,13 +314,19 @@ async def open_store(settings: Settings, *, create: bool = True) -> Store:
 
 
 async def _still_here(store: SqlStore) -> SqlStore:
-    """The store, unless what it holds was moved elsewhere."""
-    from bidisync.stores.moving import MOVED
+    """The store, unless what it holds was moved elsewhere, or did not wholly arrive."""
+    from bidisync.stores.closing import MOVED, StateMoved
+    from bidisync.stores.moving import ARRIVING
 
     try:
         moved = await store.get_mark(MOVED)
         if moved is not None:
-            raise Misconfigured(f"this state was moved to {moved}: set state.url to that place")
+            raise StateMoved.to(moved)
+        if await store.get_mark(ARRIVING) is not None:
+            raise Misconfigured(
+                f"a move of a state to {store.where} did not end: set state.url to the old place,"
+                " and run the same espo-advo state move again"
+            )
     except BaseException:
         await store.close()
         raise

@@ -19,6 +19,7 @@ from bidisync.observe.log import Logged, Pseudonyms
 from bidisync.observe.metrics import Metrics
 from bidisync.protocols import Clock, Observer, WorkQueue
 from bidisync.runners.timetable import Timetable
+from bidisync.stores.closing import StateMoved
 from bidisync_espo_advo.app import PartySync, Store, open_queue, open_store, open_sync
 from bidisync_espo_advo.commands import SyncResult, remember_pass
 from bidisync_espo_advo.expiring import expire_when_due
@@ -64,7 +65,7 @@ class Works:
         ended = await asyncio.gather(*jobs, return_exceptions=True)
         for error in ended:
             if error is not None and not isinstance(error, asyncio.CancelledError):
-                raise error
+                raise _told(error)
 
     async def poll_at_once(self) -> None:
         """Begin with a look at what changed while nobody was there."""
@@ -76,12 +77,16 @@ class Works:
             for name, every_s in ((INVENTORY, sync.inventory_interval_s), (POLL, sync.poll_interval_s)):
                 try:
                     await self._when_due(name, every_s)
+                except StateMoved:
+                    raise
                 except SyncError as error:  # a system is out of order: later
                     LOG.warning("the %s did not end: %s", name, error)
                 except Exception as error:  # the timer outlives a defect of a pass
                     LOG.error("the %s failed: %s", name, type(error).__name__)
             try:
                 await expire_when_due(self.settings, self.store, self.times, self.clock)
+            except StateMoved:
+                raise
             except SyncError as error:
                 LOG.warning("old values were not erased: %s", error)
             await self.clock.sleep(min(LOOK_S, max(0.05, await self._next())))
@@ -182,6 +187,13 @@ async def opened(
         )
         times = Timetable(store, settings.lock.lease_s, clock)
         yield Works(settings, sync, store, queue, times, clock, desk, metrics)
+
+
+def _told(error: BaseException) -> BaseException:
+    """What ends the work: of several at once, that the state is not here any more says why."""
+    while isinstance(error, BaseExceptionGroup):
+        error = (error.subgroup(StateMoved) or error).exceptions[0]
+    return error
 
 
 def _metrics(settings: Settings) -> Metrics | None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from bidisync.errors import Misconfigured
 from bidisync.protocols import Seal
-from bidisync.stores.moving import MOVED, move
+from bidisync.stores.closing import MOVED, StateMoved
+from bidisync.stores.moving import move
 from bidisync.stores.seal import AesSeal, Plain, Rekeyed
 from bidisync.stores.sealing import reseal
+from bidisync.stores.sql import NoState
 from bidisync_espo_advo.app import open_database, seal_of
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.report import Report
@@ -27,9 +29,10 @@ async def move_command(settings: Settings, *, url: str, report: Report) -> int:
         source = await open_database(settings, create=False, seal=seal)
         stack.push_async_callback(source.close)
         moved = await source.get_mark(MOVED)
-        if moved is not None:
-            raise Misconfigured(f"this state was moved to {moved} already: set state.url to that place")
-        target = await open_database(there, create=True, seal=seal)
+        try:
+            target = await open_database(there, create=moved is None, seal=seal)
+        except NoState as error:
+            raise StateMoved.to(moved or "another place") from error
         stack.push_async_callback(target.close)
         done = await move(source, target)
         places = source.where, target.where
@@ -38,7 +41,7 @@ async def move_command(settings: Settings, *, url: str, report: Report) -> int:
     rows += [
         ("checked", "every row was read back and is the same"),
         ("now", "set state.url (ESPO_ADVO_STATE_URL) to the new place, with the same encryption_key"),
-        ("the old place", "is refused from now on; it still holds everything: remove it when all runs well"),
+        ("the old place", "takes no write any more; it still holds everything: remove it when all runs well"),
     ]
     document = {"from": places[0], "to": places[1], "rows": dict(done.rows), "set": "state.url"}
     report.show(f"Moved from {places[0]} to {places[1]}", rows, document)

@@ -18,7 +18,8 @@ from bidisync.errors import Contended, Misconfigured
 from bidisync.model import ABSENT, Decision, Row, Versions
 from bidisync.state import Journaled, Known, Link
 from bidisync.stores import moving
-from bidisync.stores.moving import MOVED, move
+from bidisync.stores.closing import MOVED, StateMoved
+from bidisync.stores.moving import ARRIVING, move
 from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.seal import AesSeal, Plain
 from bidisync.stores.sql import CONTENT
@@ -164,6 +165,128 @@ async def test_what_does_not_come_back_as_it_was_written_is_noticed(tmp_path, mo
     with pytest.raises(Misconfigured, match="nothing was moved"):
         await move(source, target)
     await empty(target)
+    await source.close()
+    await target.close()
+
+
+WRITES = {
+    "a link": lambda store, link: store.save(link, journal=[Journaled(link.id, 30.0, "update")]),
+    "erasing": lambda store, link: store.erase(link),
+    "fading": lambda store, _: store.fade([1]),
+    "the index": lambda store, _: store.learn([Known(Ref(Side.LEFT, "9"), {"k": "h"})]),
+    "out of the index": lambda store, _: store.forget([Ref(Side.LEFT, ODD)]),
+    "a mark": lambda store, _: store.set_mark("m", "1"),
+    "no mark": lambda store, _: store.set_mark(ODD, None),
+    "a hint": lambda store, _: store.hint([Ref(Side.LEFT, "9")], 1.0),
+    "a hint's turn": lambda store, _: store.take(1e9, limit=9, until=2e9),
+    "the fence before a write": lambda store, link: store.fence(link),
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_who_opened_the_state_before_it_was_moved_writes_nothing_to_it_afterwards(tmp_path, kind, request):
+    make = request.getfixturevalue("postgres_url") if kind == "postgres" else None
+    url = make() if make else str(tmp_path / "a.db")
+    store = PostgresStore if make else SqliteStore
+    running = await filled(await store.open(url), links=2)
+    link = (await running.load([Ref(Side.LEFT, "n00000")]))[Ref(Side.LEFT, "n00000")]
+    source, target = await store.open(url), await SqliteStore.open(tmp_path / "b.db")
+    await move(source, target)
+    before = await content(running)
+    for what, write in WRITES.items():
+        with pytest.raises(StateMoved, match=r"b\.db: set state\.url") as told:
+            await write(running, link)
+        assert "stop" in str(told.value), what
+    assert await content(running) == before == await content(target)
+    await write_everything(target)
+    for one in (running, source, target):
+        await one.close()
+
+
+async def write_everything(store):
+    link = (await store.load([Ref(Side.LEFT, "n00000")]))[Ref(Side.LEFT, "n00000")]
+    for write in WRITES.values():
+        await write(store, (await store.load([link.origin]))[link.origin])
+
+
+async def test_every_write_that_was_acknowledged_is_in_the_new_place_whenever_it_came(tmp_path):
+    source, target = await SqliteStore.open(tmp_path / "a.db"), await SqliteStore.open(tmp_path / "b.db")
+    running = await SqliteStore.open(tmp_path / "a.db")
+    written, tried = [], 0
+
+    async def work():
+        nonlocal tried
+        while tried < 40:
+            tried += 1
+            await running.save(Link.begin(Ref(Side.LEFT, f"w{tried}")))
+            written.append(f"left:w{tried}")
+
+    working = asyncio.create_task(work())
+    while True:
+        try:
+            await move(source, target)
+            break
+        except Contended:
+            await empty(target)
+    if tried < 40:
+        with pytest.raises(StateMoved):
+            await working
+    else:
+        await working
+    with pytest.raises(StateMoved):
+        await running.save(Link.begin(Ref(Side.LEFT, "late")))
+    assert sorted([link.id async for group in target.links() for link in group]) == sorted(written)
+    for one in (running, source, target):
+        await one.close()
+
+
+KILLED_BETWEEN = """
+import asyncio, os, sys
+from bidisync.stores import moving
+from bidisync.stores.sqlite import SqliteStore
+
+def killed(*_):
+    os.kill(os.getpid(), 9)
+
+async def main():
+    setattr(moving, sys.argv[3], killed)
+    await moving.move(await SqliteStore.open(sys.argv[1]), await SqliteStore.open(sys.argv[2]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("step", "closed"), [("_closing", False), ("_open", True)])
+async def test_a_move_that_was_killed_between_its_steps_never_leaves_two_places_and_is_ended(tmp_path, step, closed):
+    old, new = tmp_path / "a.db", tmp_path / "b.db"
+    source = await filled(await SqliteStore.open(old), links=3)
+    before = await content(source)
+    await source.close()
+    ended = subprocess.run([sys.executable, "-c", KILLED_BETWEEN, str(old), str(new), step], env=environment())
+    assert ended.returncode == -signal.SIGKILL
+    source, target = await SqliteStore.open(old), await SqliteStore.open(new)
+    assert await target.get_mark(ARRIVING) is not None, "nobody may use it yet"
+    assert (await source.get_mark(MOVED) is not None) is closed
+    if closed:
+        with pytest.raises(StateMoved, match=r"b\.db"):
+            await source.set_mark("m", "1")
+        elsewhere = await SqliteStore.open(":memory:")
+        with pytest.raises(StateMoved, match=r"b\.db"):
+            await move(source, elsewhere)
+        await empty(elsewhere)
+        await elsewhere.close()
+    else:
+        other = await filled(await SqliteStore.open(":memory:"), links=1)
+        with pytest.raises(Misconfigured, match="holds a state already"):
+            await move(other, target)
+        await other.close()
+    done = await move(source, target)
+    assert await content(target) == before
+    assert done.rows == await counts(target)
+    assert await target.get_mark(ARRIVING) is None
+    await target.set_mark("m", "1")
+    with pytest.raises(StateMoved, match=r"b\.db"):
+        await move(source, target)
     await source.close()
     await target.close()
 

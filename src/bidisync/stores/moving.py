@@ -1,15 +1,21 @@
 """A whole state brought from one database to another: all of it, checked, or nothing.
 
-The new place is filled in one transaction, which reads the old one in portions, and reads
-back what it wrote. It is committed only if both places then hold the same rows, and the old
-one still does: so a kill leaves nothing behind, and whoever wrote to the old place meanwhile
-is noticed. Texts are copied as they are stored, so both places have the same key.
+Three steps, each one transaction. The new place is filled, reads back what it wrote, and is
+marked as arriving: nobody may use it yet. Then the old place, while nobody else can write to
+it, is compared with what was read of it, marked as moved, and closed to every writer
+(``stores.closing``). Last the new place loses its mark. So at no moment do both take writes,
+and none is lost: who wrote before the comparison is noticed, who writes after it is refused.
+
+A kill after the first step leaves the old place in use, and the next move fills the new one
+again; after the second, it leaves none, and the same move done again ends it. Texts are copied
+as they are stored, so both places have the same key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,13 +23,19 @@ from typing import Any
 import attrs
 
 from bidisync.errors import Contended, Misconfigured
+from bidisync.protocols import Seal
+from bidisync.stores.chaining import begin
+from bidisync.stores.closing import MOVED, StateMoved, close, hold_back
 from bidisync.stores.sealing import SEAL_MARKS
 from bidisync.stores.sql import CONTENT, SqlStore
-from bidisync.stores.writer import Connection
+from bidisync.stores.texts import stored_text
+from bidisync.stores.writer import Connection, Transaction
 
 GROUP = 500
-MOVED = "moved"
-"""The mark of a state that was moved: where to."""
+ARRIVING = "moved:arriving"
+"""The mark of a place that is being filled: by which state."""
+_OWN = "moved:own"
+"""The mark of a state that is being moved: the name that its new place knows it by."""
 
 _TIMEOUT_S = 120.0
 _KEYS = {
@@ -62,12 +74,32 @@ class _Print:
 
 
 async def move(source: SqlStore, target: SqlStore) -> Moved:
-    """Fill the target, which is open and empty, with all that the source holds; then mark the source as moved.
+    """Fill the target, which is open and empty, with all that the source holds; then close the source.
 
-    ``Misconfigured`` where the target holds a state already; ``Contended`` where somebody
-    wrote to the source meanwhile. In both cases the target is as it was.
+    A move that was killed is ended. ``Misconfigured`` where the target holds another state, or
+    the source was moved already; ``Contended`` where somebody wrote to the source meanwhile. In
+    all these cases the target is as it was.
     """
+    moved = await source.get_mark(MOVED)
+    own = await source.get_mark(_OWN)
+    if moved is not None:
+        if own is None or await target.get_mark(ARRIVING) != own:
+            raise StateMoved.to(moved)
+        return await target._run(_open)
+    own = own or await source.first_mark(_OWN, secrets.token_hex(16))
+    copied = await _fill(source, target, own)
+    try:
+        await source._run(_closing(source, target.where, copied))
+    except Contended:
+        await target._run(_empty(target._seal))
+        raise
+    return await target._run(_open)
+
+
+async def _fill(source: SqlStore, target: SqlStore, own: str) -> Mapping[str, _Print]:
+    """The first step: what was read of each table."""
     loop, stopped = asyncio.get_running_loop(), threading.Event()
+    arriving = target._seal.seal(own)
 
     def from_source(table: str) -> Iterator[Sequence[Sequence[Any]]]:
         """Called in the target's thread; the source reads in its own."""
@@ -80,27 +112,58 @@ async def move(source: SqlStore, target: SqlStore) -> Moved:
             yield rows
             after = _next(table, rows)
 
-    def transaction(connection: Connection) -> Mapping[str, int]:
-        require_empty(connection, target.where)
-        found = {}
-        for table in CONTENT:
-            found[table] = _copy(connection, table, from_source(table))
+    def transaction(connection: Connection) -> Mapping[str, _Print]:
+        row = connection.execute("SELECT value FROM mark WHERE name = ?", (ARRIVING,)).fetchone()
+        if row is None or target._seal.unseal(row[0]) != own:
+            require_empty(connection, target.where)
+        copied = {table: _copy(connection, table, from_source(table)) for table in CONTENT}
         _go_on_counting(connection, target._writer.driver.name)
-        for table, copied in found.items():
-            if _printed(_pages(connection, table)).name != copied.name:
+        for table, read in copied.items():
+            if _printed(_pages(connection, table)).name != read.name:
                 raise Misconfigured(f"{target.where} does not give back what was written to it: nothing was moved")
-        for table, copied in found.items():
-            if _printed(from_source(table)).name != copied.name:
-                raise Contended("somebody wrote to the old state meanwhile: stop serve and all workers first")
-        return {table: copied.rows for table, copied in found.items()}
+        connection.execute("INSERT INTO mark (name, value) VALUES (?, ?)", (ARRIVING, arriving))
+        return copied
 
     try:
-        rows = await target._run(transaction)
+        return await target._run(transaction)
     except asyncio.CancelledError:
         stopped.set()
         raise
-    await source.set_mark(MOVED, target.where)
-    return Moved(rows)
+
+
+def _closing(source: SqlStore, where: str, copied: Mapping[str, _Print]) -> Transaction[None]:
+    """The second step: compare, mark, close; nobody writes in between."""
+    moved, dialect = source._seal.seal(stored_text(where)), source._writer.driver.name
+
+    def transaction(connection: Connection) -> None:
+        hold_back(connection, dialect, CONTENT)
+        for table, read in copied.items():
+            if _printed(_pages(connection, table)).name != read.name:
+                raise Contended("somebody wrote to the old state meanwhile: stop serve and all workers first")
+        connection.execute("INSERT INTO mark (name, value) VALUES (?, ?)", (MOVED, moved))
+        close(connection, dialect, CONTENT)
+
+    return transaction
+
+
+def _open(connection: Connection) -> Moved:
+    """The last step: the new place may be used."""
+    connection.execute("DELETE FROM mark WHERE name IN (?, ?)", (ARRIVING, _OWN))
+    counted = "SELECT count(*) FROM {}"
+    return Moved({table: connection.execute(counted.format(table)).fetchone()[0] for table in CONTENT})
+
+
+def _empty(seal: Seal) -> Transaction[None]:
+    """Leave nothing of a move that came to nothing."""
+
+    def transaction(connection: Connection) -> None:
+        for table in CONTENT:
+            own = " WHERE name NOT IN (?, ?)" if table == "mark" else ""
+            connection.execute(f"DELETE FROM {table}{own}", SEAL_MARKS if own else ())
+        connection.execute("INSERT INTO log (id, number, chain, secret) VALUES (1, 0, '', '')")
+        begin(connection, seal)
+
+    return transaction
 
 
 def require_empty(connection: Connection, where: str) -> None:

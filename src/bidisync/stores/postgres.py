@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 from bidisync.errors import Misconfigured, Unavailable
 from bidisync.protocols import Seal
 from bidisync.stores.chaining import begin, grow
+from bidisync.stores.closing import REFUSED, REFUSED_CODE, StateMoved
 from bidisync.stores.migrating import migrate, missing
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
@@ -216,6 +217,8 @@ def _translated(where: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        if error.sqlstate == REFUSED_CODE:
+            raise StateMoved(REFUSED) from error
         raise _in_words(where, error) from (None if error.sqlstate else error)
 
 

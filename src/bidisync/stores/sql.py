@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import attrs
 
 from bidisync.chain import Check, Head, Verdict
-from bidisync.errors import Contended, Misconfigured
+from bidisync.errors import Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
 from bidisync.state import Hint, Journaled, Known, Link, Traces, from_rest, to_rest, without_values
-from bidisync.stores import chaining, hinting
+from bidisync.stores import chaining, hinting, linking
+from bidisync.stores.closing import MOVED, StateMoved
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
 from bidisync.stores.texts import plain_text, stored_text
@@ -60,7 +61,7 @@ class SqlStore:
         """The links of those records that have one."""
         found: dict[Ref, Link] = {}
         for start in range(0, len(refs), CHUNK):
-            rows = await self._run(_loading(refs[start : start + CHUNK]))
+            rows = await self._run(linking.loading(refs[start : start + CHUNK]))
             links: dict[str, Link] = {}
             for side, id, link_id, document in rows:
                 if link_id not in links:
@@ -90,10 +91,7 @@ class SqlStore:
 
         def transaction(connection: Connection) -> None:
             saving(connection)
-            rows = connection.execute(sql, names).fetchall()
-            bare = [(without_values(self._line(document)), number) for document, number in rows]
-            erased = [(self._seal.seal(stored_text(to_rest(line))), number) for line, number in bare]
-            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
+            self._take_values_out(connection, connection.execute(sql, names).fetchall())
 
         await self._run(transaction, [self._leaf(line) for line in journal])
         await self.shred()
@@ -119,36 +117,41 @@ class SqlStore:
 
         def transaction(connection: Connection) -> None:
             for old in absorbs:
-                _end(connection, old)
-            _replace(connection, link, row)
-            _bind(connection, link)
+                linking.end(connection, old)
+            linking.replace(connection, link, row)
+            linking.bind(connection, link)
             if acts:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
         return stored, transaction
 
-    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
-        """Take the values out of these entries of the journal."""
-        leaves = [self._leaf(line) for line in journal]
-        for start in range(0, len(numbers), CHUNK):
-            await self._run(self._fading(numbers[start : start + CHUNK]), leaves if start == 0 else [])
+    async def fade(
+        self, numbers: Sequence[int], *, journal: Sequence[Journaled] = (), decided_on: Sequence[Link] = ()
+    ) -> None:
+        """Take the values out of these entries of the journal, all or none."""
 
-    def _fading(self, numbers: Sequence[int]) -> Transaction[None]:
         def transaction(connection: Connection) -> None:
-            places = ", ".join("?" for _ in numbers)
-            rows = connection.execute(f"SELECT number, document FROM journal WHERE number IN ({places})", numbers)
-            faded = [
-                (self._seal.seal(stored_text(to_rest(without_values(self._line(document))))), number)
-                for number, document in rows.fetchall()
-            ]
-            connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", faded)
+            linking.unchanged(connection, decided_on, self._writer.driver.lock)
+            for start in range(0, len(numbers), CHUNK):
+                some = numbers[start : start + CHUNK]
+                places = ", ".join("?" for _ in some)
+                sql = f"SELECT document, number FROM journal WHERE number IN ({places})"
+                self._take_values_out(connection, connection.execute(sql, some).fetchall())
 
-        return transaction
+        await self._run(transaction, [self._leaf(line) for line in journal])
+
+    def _take_values_out(self, connection: Connection, rows: Sequence[tuple[str, int]]) -> None:
+        bare = [(without_values(self._line(document)), number) for document, number in rows]
+        erased = [(self._seal.seal(stored_text(to_rest(line))), number) for line, number in bare]
+        connection.executemany("UPDATE journal SET document = ?, salt = '' WHERE number = ?", erased)
 
     async def fence(self, link: Link) -> int:
-        """The fence that is stored now."""
-        rows = await self._query("SELECT fence FROM link WHERE id = ?", stored_text(link.id))
-        return int(rows[0][0]) if rows else 0
+        """The fence that is stored now; of a state that was moved away nobody writes to a remote any more."""
+        sql = "SELECT (SELECT fence FROM link WHERE id = ?), (SELECT 1 FROM mark WHERE name = ?)"
+        ((fence, moved),) = await self._query(sql, stored_text(link.id), MOVED)
+        if moved:
+            raise await self._moved()
+        return int(fence or 0)
 
     async def open_intents(self) -> Sequence[Link]:
         """Links with an intent that nobody has finished."""
@@ -184,13 +187,14 @@ class SqlStore:
         """Put records into the index in place of what it held of them."""
         entries = {entry.ref: entry.keys for entry in known}  # the last one counts
         rows = [
-            (*_key(ref), name, value)
-            for ref, keys in sorted(entries.items(), key=_by_ref)
+            (*linking.key(ref), name, value)
+            for ref, keys in sorted(entries.items(), key=linking.by_ref)
             for name, value in keys.items()
         ]
 
         def transaction(connection: Connection) -> None:
-            connection.executemany("DELETE FROM known WHERE side = ? AND id = ?", sorted(_key(ref) for ref in entries))
+            old = sorted(linking.key(ref) for ref in entries)
+            connection.executemany("DELETE FROM known WHERE side = ? AND id = ?", old)
             if rows:
                 sql = (
                     "INSERT INTO known (side, id, name, hash) VALUES (?, ?, ?, ?)"
@@ -203,7 +207,7 @@ class SqlStore:
 
     async def forget(self, refs: Sequence[Ref]) -> None:
         """Take records out of the index."""
-        rows = sorted({_key(ref) for ref in refs})
+        rows = sorted({linking.key(ref) for ref in refs})
         if rows:
             await self._run(lambda c: c.executemany("DELETE FROM known WHERE side = ? AND id = ?", rows) and None)
 
@@ -226,10 +230,11 @@ class SqlStore:
         """What else is held of this link's records."""
         known, hints = [], []
         for ref in link.refs:
-            keys = await self._query("SELECT name, hash FROM known WHERE side = ? AND id = ? ORDER BY name", *_key(ref))
+            sql = "SELECT name, hash FROM known WHERE side = ? AND id = ? ORDER BY name"
+            keys = await self._query(sql, *linking.key(ref))
             known += [Known(ref, dict(keys))] if keys else []
             sql = "SELECT number, first_at, taken_until FROM hint WHERE side = ? AND id = ?"
-            hints += [Hint(ref, *row) for row in await self._query(sql, *_key(ref))]
+            hints += [Hint(ref, *row) for row in await self._query(sql, *linking.key(ref))]
         acts = await self._query("SELECT at, name FROM act WHERE link_id = ? ORDER BY at, name", stored_text(link.id))
         return Traces(tuple(known), tuple(hints), tuple((at, name) for at, name in acts))
 
@@ -296,11 +301,11 @@ class SqlStore:
     async def hint(self, refs: Sequence[Ref], at: float, *, not_before: float = 0.0) -> None:
         """Keep a hint for each record."""
         if refs:
-            await self._run(hinting.keep(sorted({_key(ref) for ref in refs}), at, not_before))
+            await self._run(hinting.keep(sorted({linking.key(ref) for ref in refs}), at, not_before))
 
     async def take(self, now: float, *, limit: int, until: float, only: Ref | None = None) -> Sequence[Hint]:
         """The oldest due hints that nobody holds, held by the caller from now on."""
-        key = None if only is None else _key(only)
+        key = None if only is None else linking.key(only)
         rows = await self._run(hinting.take(now, limit, until, self._writer.driver.skip_locked, key))
         return [
             Hint(Ref(Side(side), plain_text(id)), number, first_at, until)
@@ -309,17 +314,17 @@ class SqlStore:
 
     async def hold(self, hint: Hint, until: float) -> Hint | None:
         """Hold it longer."""
-        held = await self._run(hinting.hold((*_key(hint.ref), hint.taken_until, hint.number), until))
+        held = await self._run(hinting.hold((*linking.key(hint.ref), hint.taken_until, hint.number), until))
         return attrs.evolve(hint, taken_until=until) if held else None
 
     async def done(self, hints: Sequence[Hint]) -> None:
         """Remove those that nobody repeated."""
         if hints:
-            await self._run(hinting.done(sorted((*_key(h.ref), h.taken_until, h.number) for h in hints)))
+            await self._run(hinting.done(sorted((*linking.key(h.ref), h.taken_until, h.number) for h in hints)))
 
     async def put_off(self, hint: Hint, not_before: float) -> None:
         """Give it back until then."""
-        await self._run(hinting.put_off((*_key(hint.ref), hint.taken_until, hint.number), not_before))
+        await self._run(hinting.put_off((*linking.key(hint.ref), hint.taken_until, hint.number), not_before))
 
     async def hints_waiting(self) -> tuple[int, float | None]:
         """How many hints are not done, and since when the oldest is kept."""
@@ -363,8 +368,15 @@ class SqlStore:
         return await self._run(lambda connection: connection.execute(sql, values).fetchall())
 
     async def _run(self, transaction: Transaction[T], leaves: Sequence[chaining.Leaf] = ()) -> T:
-        with self._writer.driver.translated():
-            return await self._writer.run(transaction, leaves)
+        try:
+            with self._writer.driver.translated():
+                return await self._writer.run(transaction, leaves)
+        except StateMoved as error:
+            raise await self._moved() from error
+
+    async def _moved(self) -> StateMoved:
+        """The error for whoever writes to a state that was moved: it says where to."""
+        return StateMoved.to(await self.get_mark(MOVED) or "another place")
 
 
 _TABLES = {
@@ -384,72 +396,3 @@ CONTENT = {**_TABLES, "hint": "side, id, number, first_at, last_at, not_before, 
 
 def _reading(table: str) -> str:
     return f"SELECT {_TABLES[table]} FROM {table}"
-
-
-def _end(connection: Connection, link: Link) -> None:
-    """Remove a link that another absorbs, if it is as it was read."""
-    id = stored_text(link.id)
-    ended = connection.execute(
-        "DELETE FROM link WHERE id = ? AND revision = ? AND fence <= ?", (id, link.revision, link.fence)
-    )
-    if ended.rowcount != (0 if link.revision == 0 else 1):
-        raise _contended(connection, link)
-    if link.revision == 0 and connection.execute("SELECT 1 FROM link WHERE id = ?", (id,)).fetchone():
-        raise _contended(connection, link)
-    connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
-
-
-def _replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
-    """Put the row in the place of the revision that was read."""
-    if link.revision == 0:
-        written = connection.execute(
-            "INSERT INTO link (state, document, revision, fence, intent, due, waits, watch, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            row,
-        )
-    else:
-        written = connection.execute(
-            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?,"
-            " watch = ? WHERE id = ? AND revision = ? AND fence <= ?",
-            (*row, link.revision, link.fence),
-        )
-    if written.rowcount != 1:
-        raise _contended(connection, link)
-
-
-def _bind(connection: Connection, link: Link) -> None:
-    """Make the link's records its own."""
-    id = stored_text(link.id)
-    if link.revision:
-        connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
-    values = [part for ref in link.refs for part in (*_key(ref), id)]
-    if values:
-        places = ", ".join("(?, ?, ?)" for _ in link.refs)
-        sql = f"INSERT INTO record (side, id, link_id) VALUES {places} ON CONFLICT (side, id) DO NOTHING"
-        if connection.execute(sql, values).rowcount != len(link.refs):
-            raise Contended("this record belongs to another link")
-
-
-def _contended(connection: Connection, link: Link) -> Contended:
-    row = connection.execute("SELECT revision FROM link WHERE id = ?", (stored_text(link.id),)).fetchone()
-    if row is not None and row[0] == link.revision:
-        return Contended("somebody else took this link over")
-    return Contended("somebody else changed this link")
-
-
-def _loading(refs: Sequence[Ref]) -> Transaction[list[tuple[str, str, str, str]]]:
-    pairs = ", ".join("(?, ?)" for _ in refs)
-    arguments = [part for ref in refs for part in _key(ref)]
-    sql = (
-        "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
-        f" WHERE (r.side, r.id) IN (VALUES {pairs})"
-    )
-    return lambda connection: connection.execute(sql, arguments).fetchall()
-
-
-def _key(ref: Ref) -> tuple[str, str]:
-    return ref.side.value, stored_text(ref.id)
-
-
-def _by_ref(entry: tuple[Ref, object]) -> tuple[str, str]:
-    return _key(entry[0])

@@ -20,6 +20,7 @@ import attrs
 from bidisync.errors import Misconfigured, Unavailable
 from bidisync.protocols import Seal
 from bidisync.stores.chaining import begin, grow
+from bidisync.stores.closing import REFUSED, StateMoved
 from bidisync.stores.migrating import migrate
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
@@ -155,6 +156,8 @@ def _translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         text = str(error)
+        if text == REFUSED:
+            raise StateMoved(REFUSED) from error
         if "not a database" in text or "malformed" in text:
             raise Misconfigured(f"{path} is not a state file of bidisync, or is damaged; check state.url") from error
         advice = {

@@ -1,0 +1,95 @@
+"""Links and whose records they are, in SQL: stored only in the place of what was read.
+
+How many rows a statement touched tells whether somebody else was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bidisync.errors import Contended
+from bidisync.model import Ref
+from bidisync.state import Link
+from bidisync.stores.texts import stored_text
+from bidisync.stores.writer import Connection, Transaction
+
+
+def end(connection: Connection, link: Link) -> None:
+    """Remove a link that another absorbs, if it is as it was read."""
+    id = stored_text(link.id)
+    ended = connection.execute(
+        "DELETE FROM link WHERE id = ? AND revision = ? AND fence <= ?", (id, link.revision, link.fence)
+    )
+    if ended.rowcount != (0 if link.revision == 0 else 1):
+        raise _contended(connection, link)
+    if link.revision == 0 and connection.execute("SELECT 1 FROM link WHERE id = ?", (id,)).fetchone():
+        raise _contended(connection, link)
+    connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
+
+
+def replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
+    """Put the row in the place of the revision that was read."""
+    if link.revision == 0:
+        written = connection.execute(
+            "INSERT INTO link (state, document, revision, fence, intent, due, waits, watch, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            row,
+        )
+    else:
+        written = connection.execute(
+            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?,"
+            " watch = ? WHERE id = ? AND revision = ? AND fence <= ?",
+            (*row, link.revision, link.fence),
+        )
+    if written.rowcount != 1:
+        raise _contended(connection, link)
+
+
+def bind(connection: Connection, link: Link) -> None:
+    """Make the link's records its own."""
+    id = stored_text(link.id)
+    if link.revision:
+        connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
+    values = [part for ref in link.refs for part in (*key(ref), id)]
+    if values:
+        places = ", ".join("(?, ?, ?)" for _ in link.refs)
+        sql = f"INSERT INTO record (side, id, link_id) VALUES {places} ON CONFLICT (side, id) DO NOTHING"
+        if connection.execute(sql, values).rowcount != len(link.refs):
+            raise Contended("this record belongs to another link")
+
+
+def _contended(connection: Connection, link: Link) -> Contended:
+    row = connection.execute("SELECT revision FROM link WHERE id = ?", (stored_text(link.id),)).fetchone()
+    if row is not None and row[0] == link.revision:
+        return Contended("somebody else took this link over")
+    return Contended("somebody else changed this link")
+
+
+def loading(refs: Sequence[Ref]) -> Transaction[list[tuple[str, str, str, str]]]:
+    """Reads the links of these records: side and id of each, with its link's id and document."""
+    pairs = ", ".join("(?, ?)" for _ in refs)
+    arguments = [part for ref in refs for part in key(ref)]
+    sql = (
+        "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
+        f" WHERE (r.side, r.id) IN (VALUES {pairs})"
+    )
+    return lambda connection: connection.execute(sql, arguments).fetchall()
+
+
+def unchanged(connection: Connection, links: Sequence[Link], lock: str) -> None:
+    """Hold these links as they are until the commit; ``Contended`` if one of them is not as it was read."""
+    for link in sorted(links, key=lambda link: stored_text(link.id)):
+        sql = f"SELECT revision FROM link WHERE id = ? {lock}"
+        row = connection.execute(sql, (stored_text(link.id),)).fetchone()
+        if (0 if row is None else row[0]) != link.revision:
+            raise Contended("somebody else changed this link")
+
+
+def key(ref: Ref) -> tuple[str, str]:
+    """Side and id of a record as they are stored."""
+    return ref.side.value, stored_text(ref.id)
+
+
+def by_ref(entry: tuple[Ref, object]) -> tuple[str, str]:
+    """What entries about records are sorted by, so that two that write several do not block each other."""
+    return key(entry[0])
