@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import aiohttp
@@ -46,3 +47,19 @@ async def test_a_stop_does_not_wait_for_a_redis_that_is_frozen(tmp_path, redis_s
             assert code in (0, 3), "in order, or cut off because the lock could not be reached"
         told = await run("--json", "status", cwd=tmp_path)
         assert told.json["hints"] == 1, "it is kept for the next one"
+
+
+async def test_a_serve_that_was_left_running_while_its_state_moved_ends_and_says_where_it_is_now(tmp_path):
+    async with opened(crm_records=2, crm_switches={"webhook.interval_s": "3600"}) as office:
+        write_config(tmp_path, office, sync={"poll_interval_s": 2.0})
+        async with running("serve", "--port", "0", cwd=tmp_path) as served:
+            await begun(served)
+            moved = None
+            while moved is None or moved.status == 1:  # its own passes write to the state
+                moved = await run("state", "move", f"sqlite:///{tmp_path / 'new.db'}", "--yes", cwd=tmp_path)
+            assert moved.status == 0, moved.err
+            office.forget_calls()
+            office.crm.store.edit(next(iter(office.crm.store.records)), zusatz="umgezogen")
+            assert await asyncio.wait_for(served.process.wait(), 30) == 2
+            assert office.writes() == 0, "what is known in the new place alone is nobody's business here"
+        assert any("was moved to" in line and "new.db" in line for line in served.told), served.told
