@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 
@@ -23,6 +24,7 @@ VALUES = ("versions", "result")  # what forgetting takes out of a decision
 GROUNDS = "grounds"  # … and out of a line
 FORGETS = frozenset({"forget"})
 EXPIRE = "expire"  # what a line says where older values of its link were erased, for their age
+BEFORE = "before:"  # … and how its reason begins, which goes on with the time before which they were stored
 _NOTHING = {"versions": {name: {"absent": True} for name in ("base", "left", "right")}}
 
 
@@ -98,7 +100,7 @@ class Break:
 _WORDS: Mapping[str, str] = {
     "altered": "altered, moved, or not written by the sync",
     "values_altered": "values were altered",
-    "values_missing": "values were taken out, though nobody was forgotten and nothing had expired",
+    "values_missing": "values were taken out, though nobody was forgotten and they had not expired",
     "not_erased": "holds values of somebody who was forgotten",
     "missing": "missing",
     "unlinked": "does not stand on the line before it",
@@ -123,21 +125,38 @@ class Verdict:
         return not self.breaks
 
 
+def expired_before(reason: str) -> float | None:
+    """The time that a line of ``EXPIRE`` names; lines from before this was told name none."""
+    try:
+        return float(reason.removeprefix(BEFORE)) if reason.startswith(BEFORE) else None
+    except ValueError:
+        return None
+
+
+@attrs.frozen
+class _Emptied:
+    """A line without its values: whose it is, and when it was written."""
+
+    link_id: str
+    at: float
+
+
 @attrs.define
 class Check:
-    """Goes over a log from its first line to its last, and says at the end whether it holds."""
+    """Goes over a log from its first line, or the one after ``since``, and says at its end whether it holds."""
 
     key: bytes = attrs.field(repr=False)
     given: Head | None = None
-    last: int = 0
-    _chain: str = ""
+    since: Head = Head(0, "")
+    last: int = attrs.field(init=False, default=attrs.Factory(lambda self: self.since.number, takes_self=True))
+    _chain: str = attrs.field(init=False, default=attrs.Factory(lambda self: self.since.chain, takes_self=True))
     _sound: bool = True  # the line before is as it was written
     _lines: int = 0
     _breaks: list[Break] = attrs.Factory(list)
-    _emptied: dict[int, str] = attrs.Factory(dict)  # lines without their values, and whose
+    _emptied: dict[int, _Emptied] = attrs.Factory(dict)  # lines without their values, by number
     _told: dict[str, int] = attrs.Factory(dict)  # the first line with values, by link
     _forgotten: dict[str, int] = attrs.Factory(dict)  # the last line that says so, by link
-    _expired: dict[str, int] = attrs.Factory(dict)  # the last line that says that values were too old, by link
+    _expired: dict[str, list[tuple[int, float]]] = attrs.Factory(dict)  # what was too old for whom: line, time
 
     def add(self, line: Line) -> None:
         """Look at the next line."""
@@ -149,12 +168,14 @@ class Check:
         else:
             if line.previous != self._chain and self._sound:
                 self._breaks.append(self._gap(line.number))
-            self._look_at_values(line, values)
-            what = json.loads(decided).get("what")
-            if what in FORGETS:
+            told = json.loads(decided)
+            self._look_at_values(line, told, values)
+            if told.get("what") in FORGETS:
                 self._forgotten[line.link_id] = line.number
-            elif what == EXPIRE:
-                self._expired[line.link_id] = line.number
+            elif told.get("what") == EXPIRE:
+                before = expired_before(told.get("reason", ""))
+                at = float(told.get("at", 0.0)) if before is None else before
+                self._expired.setdefault(line.link_id, []).append((line.number, at))
         if self.given is not None and self.given.number == line.number and self.given.chain != line.chain:
             self._breaks.append(Break(line.number, "other_head"))
         self.last, self._chain, self._sound = line.number, line.chain, sound
@@ -165,31 +186,48 @@ class Check:
             return Break(self.last + 1, "missing", number - 1)
         return Break(number, "unlinked")
 
-    def _look_at_values(self, line: Line, values: str) -> None:
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Links that were forgotten after lines of theirs were read with values: perhaps just then.
+
+        Their lines are to be read once more, all of them up to ``last``, and given to ``again``.
+        """
+        return tuple(id for id, number in self._told.items() if self._forgotten.get(id, 0) > number)
+
+    def again(self, link_id: str, lines: Iterable[Line]) -> None:
+        """Look at the values of a doubtful link as they are now."""
+        del self._told[link_id]
+        for line in lines:
+            if line.number <= self.last:
+                decided, values = _read(line.document)
+                self._look_at_values(line, json.loads(decided), values)
+
+    def _look_at_values(self, line: Line, told: Mapping[str, Any], values: str) -> None:
         found, grounds = json.loads(values)
         bare = grounds is None and all(one == _NOTHING for one in found)
         if not bare:
             self._told.setdefault(line.link_id, line.number)
         if line.content != _keyed(self.key, line.salt, values):
             if bare and not line.salt:
-                self._emptied[line.number] = line.link_id
+                self._emptied[line.number] = _Emptied(line.link_id, float(told.get("at", 0.0)))
             else:
                 self._breaks.append(Break(line.number, "values_altered"))
 
     def verdict(self, head: Head) -> Verdict:
         """What was found, given where the log says that it ends."""
         breaks, erased = list(self._breaks), 0
-        for number, link_id in self._emptied.items():
-            if max(self._forgotten.get(link_id, 0), self._expired.get(link_id, 0)) >= number:
+        for number, one in self._emptied.items():
+            old = any(said > number and one.at < before for said, before in self._expired.get(one.link_id, ()))
+            if old or self._forgotten.get(one.link_id, 0) >= number:
                 erased += 1
             else:
                 breaks.append(Break(number, "values_missing"))
         for link_id, number in self._told.items():
             if self._forgotten.get(link_id, 0) > number:
                 breaks.append(Break(number, "not_erased"))
-        end = max(head.number, 0 if self.given is None else self.given.number)
-        if end > self.last:
-            breaks.append(Break(self.last + 1, "cut_off", end))
+        end = max(head.number, self.since.number, 0 if self.given is None else self.given.number)
+        if end > min(self.last, head.number):
+            breaks.append(Break(min(self.last, head.number) + 1, "cut_off", end))
         elif self._sound and head.chain != self._chain:
             breaks.append(Break(head.number, "own_head"))
         return Verdict(self._lines, erased, head, tuple(sorted(set(breaks), key=lambda one: (one.number, one.what))))

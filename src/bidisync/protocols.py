@@ -178,10 +178,13 @@ class StateStore(Protocol):
         """
         ...
 
-    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
-        """Take every value out of these entries of the journal; what was done stays. ``shred`` ends it.
+    async def fade(
+        self, numbers: Sequence[int], *, journal: Sequence[Journaled] = (), decided_on: Sequence[Link] = ()
+    ) -> None:
+        """Take every value out of these entries of the journal, all or none; what was done stays. ``shred`` ends it.
 
-        ``journal`` says so, and stands in it not later than that.
+        ``journal`` says so, and stands in it not later than that. ``Contended`` if one of the
+        links that it was ``decided_on`` is not as it was read: somebody may want to keep them.
         """
         ...
 
@@ -265,8 +268,12 @@ class DecisionLog(Protocol):
         """Where the log ends: to be kept elsewhere."""
         ...
 
-    async def verify(self, given: Head | None = None) -> Verdict:
-        """Go over all lines; with a head from before also whether the log has only grown since."""
+    async def verify(self, given: Head | None = None, *, newest: int | None = None) -> Verdict:
+        """Go over all lines; with a head from before also whether the log has only grown since.
+
+        With ``newest`` over so many of the last lines at most: those after the given head,
+        where it is one of them.
+        """
         ...
 
 

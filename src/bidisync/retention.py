@@ -14,13 +14,14 @@ from contextlib import suppress
 
 import attrs
 
-from bidisync.chain import EXPIRE
+from bidisync.chain import BEFORE, EXPIRE
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
 from bidisync.protocols import Clock, StateStore
 from bidisync.state import Journaled, Link, without_values
 
 PORTION = 500
+TRIES = 3
 _PLACE = "retention:place"  # up to this number of the journal nothing is left to do
 _AGAIN = "retention:again"  # when to begin anew, for what the walk passed by: held, or of a clock that was wrong
 
@@ -90,20 +91,42 @@ class _Walk:
         return int(await self.store.get_mark(_PLACE) or 0)
 
     async def _fade(self, old: Sequence[tuple[int, Journaled]]) -> int:
+        """How many entries lost their values; where somebody changes a link meanwhile, it is decided on anew."""
         valued = [(number, entry) for number, entry in old if entry != without_values(entry)]
+        with suppress(Contended):
+            return await self._fade_at_once(valued)
+        apart: dict[str, list[tuple[int, Journaled]]] = {}
+        for number, entry in valued:
+            apart.setdefault(entry.link_id, []).append((number, entry))
+        return sum([await self._fade_one(entries) for entries in apart.values()])
+
+    async def _fade_one(self, entries: Sequence[tuple[int, Journaled]]) -> int:
+        for _ in range(TRIES):
+            with suppress(Contended):
+                return await self._fade_at_once(entries)
+        await self._come_back(self.now)  # somebody is always at it: at the next occasion
+        return 0
+
+    async def _fade_at_once(self, valued: Sequence[tuple[int, Journaled]]) -> int:
         refs = {entry.link_id: Ref.parse(entry.link_id) for _, entry in valued}
         links = await self.store.load(list(refs.values()))
-        numbers = []
+        fading: list[tuple[int, Journaled]] = []
         for number, entry in valued:
             link = links.get(refs[entry.link_id])
             if link is not None and link.retention is not None and link.retained(self.now):
                 await self._come_back(link.retention.until)
             else:
-                numbers.append(number)
-        if numbers:
-            said = dict.fromkeys(entry.link_id for number, entry in valued if number in set(numbers))
-            await self.store.fade(numbers, journal=[Journaled(name, self.now, EXPIRE) for name in said])
-        return len(numbers)
+                fading.append((number, entry))
+        if fading:
+            reason = f"{BEFORE}{self.now - self.keep_s!r}"
+            said = dict.fromkeys(entry.link_id for _, entry in fading)
+            decided_on = {link.id: link for name in said if (link := links.get(refs[name])) is not None}
+            await self.store.fade(
+                [number for number, _ in fading],
+                journal=[Journaled(name, self.now, EXPIRE, reason=reason) for name in said],
+                decided_on=list(decided_on.values()),
+            )
+        return len(fading)
 
     async def _come_back(self, at: float | None) -> None:
         """Begin with the oldest entry again then; ``None``: when somebody says so."""

@@ -17,10 +17,12 @@ from bidisync.chain import Head
 from bidisync.errors import Misconfigured
 from bidisync.model import Decision, Row, Versions
 from bidisync.state import Journaled, Link, to_rest
+from bidisync.stores import chaining
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.migrating import checksum, migrations
 from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.seal import AesSeal, Plain
+from bidisync.stores.sql import SqlStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing import ManualClock, check_decision_log
 from command import environment
@@ -308,6 +310,7 @@ import asyncio, sys
 from bidisync import Ref, Side
 from bidisync.state import Journaled, Link
 from bidisync.stores.postgres import PostgresStore
+from bidisync.stores.sql import SqlStore
 from bidisync.stores.sqlite import SqliteStore
 
 async def main():
@@ -340,3 +343,45 @@ def test_a_head_is_written_and_read():
     for text in ("", "12", "x:ab", "-1:ab", "¹:ab"):
         with pytest.raises(ValueError, match="NUMBER:CHAIN"):
             Head.parse(text)
+
+
+async def test_who_is_forgotten_while_the_log_is_looked_at_is_no_finding(places, monkeypatch):
+    store, other = await places(), await places()
+    await filled(store)
+    monkeypatch.setattr(chaining, "GROUP", 2)
+    run, looks = SqlStore._run, []
+
+    async def meanwhile(self, *arguments):
+        found = await run(self, *arguments)
+        if self is store:
+            looks.append(self)
+            if len(looks) == 2:  # the head and the first two lines were read, values and all
+                link = (await other.load([Ref(Side.LEFT, "2")]))[Ref(Side.LEFT, "2")]
+                await forget(other, ManualClock(), link)
+        return found
+
+    monkeypatch.setattr(SqlStore, "_run", meanwhile)
+    verdict = await store.verify()
+    assert len(looks) > 4
+    assert (verdict.breaks, verdict.lines, verdict.erased) == ((), 7, 1)
+    monkeypatch.undo()
+    await store.close()
+    await other.close()
+
+
+async def test_a_short_look_goes_over_the_newest_lines_and_notices_what_is_wrong_there(places):
+    store = await places()
+    await filled(store, 4)
+    kept = await store.head()
+    for n in range(5, 9):
+        await store.save(Link.begin(Ref(Side.LEFT, str(n))), journal=[entry(str(n))])
+    looked = await store.verify(kept, newest=5)
+    assert (looked.holds, looked.lines) == (True, 4), "those after a head from before"
+    assert (await store.verify(kept, newest=2)).lines == 2, "never more than that"
+    assert (await store.verify(kept, newest=100)).lines == 8, "all, where there are no more"
+    assert (await store.verify(Head(99, "x"), newest=2)).breaks[-1].what == "cut_off"
+    last = (await store._query("SELECT chain FROM journal WHERE number = 3"))[0][0]
+    await do(store, "DELETE FROM journal WHERE number > 3")
+    await do(store, "UPDATE log SET number = 3, chain = ? WHERE id = 1", last)
+    assert [(one.number, one.what) for one in (await store.verify(kept, newest=2)).breaks] == [(4, "cut_off")]
+    await store.close()

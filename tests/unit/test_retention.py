@@ -182,3 +182,76 @@ async def test_the_forgotten_are_taken_back_only_by_a_person(store, clock):
     back = (await store.load(link.refs))[link.origin]
     assert (back.tombstoned, back.due, back.base) == (False, True, {})
     assert (await store.journal(link.id))[0].decisions[0].result is ABSENT
+
+
+class Meanwhile(MemoryStore):
+    """A store in which something happens after links were read, so many times."""
+
+    def __init__(self, what, times=1):
+        super().__init__()
+        self.what, self.times = what, times
+
+    async def load(self, refs):
+        found = await super().load(refs)
+        if refs and self.times and self.what is not None:
+            self.times -= 1
+            what, self.what = self.what, None  # it reads links itself
+            await what(self)
+            self.what = what
+        return found
+
+
+async def test_a_hold_that_is_set_while_values_expire_comes_in_time(clock):
+    async def held(store):
+        link = (await store.load([Ref(Side.LEFT, "1")]))[Ref(Side.LEFT, "1")]
+        if link.retention is None:
+            await retain(store, clock, [link])
+
+    store = Meanwhile(None)
+    await linked(store, clock, "1")
+    await linked(store, clock, "2")
+    clock.advance(2 * DAY)
+    store.what = held
+    assert (await expire(store, clock, keep_s=DAY)).entries == 1, "the other one's are erased all the same"
+    assert await valued(store) == ["left:1"]
+    assert [one.what for one in await store.journal("left:1")] == ["update", "hold"]
+
+
+async def test_a_link_that_somebody_is_always_at_loses_its_old_values_later(clock):
+    async def touched(store):
+        link = (await store.load([Ref(Side.LEFT, "1")]))[Ref(Side.LEFT, "1")]
+        await store.save(link)
+
+    store = Meanwhile(None, times=99)
+    await linked(store, clock, "1")
+    await linked(store, clock, "2")
+    clock.advance(2 * DAY)
+    store.what = touched
+    assert (await expire(store, clock, keep_s=DAY)).entries == 1
+    store.what = None
+    assert (await expire(store, clock, keep_s=DAY)).entries == 1, "the walk came back for it"
+    assert await valued(store) == []
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_values_that_are_taken_out_too_early_are_noticed_whatever_line_follows(kind, clock, tmp_path):
+    store = MemoryStore() if kind == "memory" else await SqliteStore.open(tmp_path / "s.db")
+    await linked(store, clock, "1")
+    clock.advance(2 * DAY)
+    link = (await store.load([Ref(Side.LEFT, "1")]))[Ref(Side.LEFT, "1")]
+    await store.save(link, journal=[entry(clock), entry(clock)])
+    await store.fade([2])  # by somebody who writes to the database
+    assert (await expire(store, clock, keep_s=DAY)).entries == 1
+    (found,) = (await store.verify()).breaks
+    assert (found.number, found.what) == (2, "values_missing"), "it was younger than the line says"
+    clock.advance(2 * DAY)
+    assert (await expire(store, clock, keep_s=DAY)).entries == 1
+    assert (await store.verify()).holds, "by now it has expired as well"
+    await store.close()
+
+
+async def test_a_line_from_before_times_were_told_covers_what_is_older_than_itself(store, clock):
+    link = await linked(store, clock, "1")
+    clock.advance(DAY)
+    await store.fade([1], journal=[Journaled(link.id, clock.now(), "expire")])
+    assert (await store.verify()).holds

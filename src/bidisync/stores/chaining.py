@@ -18,7 +18,7 @@ import attrs
 from bidisync.chain import Head, Line, chained
 from bidisync.errors import Misconfigured
 from bidisync.protocols import Seal
-from bidisync.stores.texts import plain_text
+from bidisync.stores.texts import plain_text, stored_text
 from bidisync.stores.writer import Connection, Ending
 
 _SECRET = re.compile("chain:[0-9a-f]{64}")
@@ -95,6 +95,28 @@ def lines_after(seal: Seal, number: int) -> Callable[[Connection], list[Line]]:
 
     def read(connection: Connection) -> list[Line]:
         return [Line(row[0], plain_text(row[1]), _plain(seal, row[2]), *row[3:]) for row in _page(connection, number)]
+
+    return read
+
+
+def lines_of(seal: Seal, link_id: str) -> Callable[[Connection], list[Line]]:
+    """Reads the lines of one link."""
+
+    def read(connection: Connection) -> list[Line]:
+        sql = f"SELECT {_COLUMNS} FROM journal WHERE link_id = ? ORDER BY number"
+        rows = connection.execute(sql, (stored_text(link_id),)).fetchall()
+        return [Line(row[0], plain_text(row[1]), _plain(seal, row[2]), *row[3:]) for row in rows]
+
+    return read
+
+
+def head_at(number: int) -> Callable[[Connection], Head]:
+    """Reads the last line up to this number."""
+
+    def read(connection: Connection) -> Head:
+        sql = "SELECT number, chain FROM journal WHERE number <= ? ORDER BY number DESC LIMIT 1"
+        row = connection.execute(sql, (number,)).fetchone()
+        return Head(0, "") if row is None else Head(*row)
 
     return read
 

@@ -80,8 +80,14 @@ class MemoryStore:
                 self._chain[place] = attrs.evolve(self._chain[place], salt="")
         return stored
 
-    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
-        """Take the values out of these entries of the journal."""
+    async def fade(
+        self, numbers: Sequence[int], *, journal: Sequence[Journaled] = (), decided_on: Sequence[Link] = ()
+    ) -> None:
+        """Take the values out of these entries of the journal, all or none."""
+        for link in decided_on:
+            stored = self._links.get(link.id)
+            if (0 if stored is None else stored.revision) != link.revision:
+                raise Contended("somebody else changed this link")
         self._journal.extend(journal)
         self._grow()
         for place in (number - 1 for number in numbers):
@@ -160,11 +166,13 @@ class MemoryStore:
         self._grow()
         return Head(len(self._chain), self._chain[-1].chain) if self._chain else Head(0, "")
 
-    async def verify(self, given: Head | None = None) -> Verdict:
+    async def verify(self, given: Head | None = None, *, newest: int | None = None) -> Verdict:
         """Whether every line is as it was when the chain was looked at first: nobody else can reach this memory."""
         head = await self.head()
-        check = Check(b"", given)
-        for line, entry in zip(self._chain, self._journal, strict=True):
+        first = 0 if newest is None else max(0, head.number - newest)
+        since = Head(first, self._chain[first - 1].chain) if first else Head(0, "")
+        check = Check(b"", given, since)
+        for line, entry in zip(self._chain[first:], self._journal[first:], strict=True):
             check.add(attrs.evolve(line, document=to_rest(entry)))
         return check.verdict(head)
 

@@ -256,19 +256,30 @@ class SqlStore:
         """Where the log ends."""
         return (await self._run(chaining.key_and_head(self._seal)))[1]
 
-    async def verify(self, given: Head | None = None) -> Verdict:
-        """Whether every line of the log is as it was written."""
+    async def verify(self, given: Head | None = None, *, newest: int | None = None) -> Verdict:
+        """Whether every line of the log is as it was written, or every one of the newest."""
         key, head = await self._run(chaining.key_and_head(self._seal))
-        check = Check(key, given)
+        check = Check(key, given, await self._since(head, given, newest))
         while True:
             lines = await self._run(chaining.lines_after(self._seal, check.last))
             for line in lines:
                 check.add(line)
             if not lines:
-                newest = (await self._run(chaining.key_and_head(self._seal)))[1]
-                if newest == head or newest.number <= check.last:
-                    return check.verdict(newest)
-                head = newest  # lines came meanwhile: look once more before any of them is missed
+                now = (await self._run(chaining.key_and_head(self._seal)))[1]
+                if now == head or now.number <= check.last:
+                    head = now
+                    break
+                head = now  # lines came meanwhile: look once more before any of them is missed
+        for link_id in check.doubtful:
+            check.again(link_id, await self._run(chaining.lines_of(self._seal, link_id)))
+        return check.verdict(head)
+
+    async def _since(self, head: Head, given: Head | None, newest: int | None) -> Head:
+        """The line after which a look at so many of the newest lines begins."""
+        first = 0 if newest is None else max(0, head.number - newest)
+        if first and given is not None and first <= given.number <= head.number:
+            return given
+        return await self._run(chaining.head_at(first)) if first else Head(0, "")
 
     async def get_mark(self, name: str) -> str | None:
         """A small value by its name."""

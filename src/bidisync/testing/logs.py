@@ -67,6 +67,9 @@ async def _keeps_to_its_heads(store: LoggingStore) -> None:
         heads.append(await store.head())
     for head in heads:
         await _sound(store, "a log has grown from each of its heads", head)
+    newest = await store.verify(newest=2)
+    assert (newest.holds, newest.lines) == (True, 2), "the newest lines can be looked at alone"
+    assert (await store.verify(newest=9)).lines == 3, "and all of them, where there are no more"
     for wrong in (attrs.evolve(heads[2], chain=heads[1].chain), attrs.evolve(heads[3], number=4)):
         assert not (await store.verify(wrong)).holds, "a head of another log, or of more lines than there are, is told"
 

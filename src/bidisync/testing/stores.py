@@ -208,7 +208,15 @@ async def _fades(store: StateStore) -> None:
     lines = [Journaled("left:1", at, "update", (decision,), run="r", acts=("overwrite:right",)) for at in (1.0, 2.0)]
     saved = await store.save(rich_link(), journal=lines)
     (_, newer), (old, older) = await store.history()
-    await store.fade([old])
+    outdated = attrs.evolve(saved, revision=saved.revision - 1)
+    try:
+        await store.fade([old], journal=[Journaled("left:1", 3.0, "expire")], decided_on=[saved, outdated])
+    except Contended:
+        assert len(await store.history()) == 2, "what is refused leaves no line"
+        assert (await store.history())[1][1] == older, "and takes nothing out"
+    else:
+        raise AssertionError("nothing fades on what was read before somebody changed it")
+    await store.fade([old], decided_on=[saved])
     await store.fade([])
     await store.shred()
     faded = [entry for _, entry in await store.history()]

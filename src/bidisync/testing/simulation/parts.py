@@ -143,10 +143,12 @@ class SimStore:
         await self._trip()
         return await self.inner.erase(link, journal=journal)
 
-    async def fade(self, numbers: Sequence[int], *, journal: Sequence[Journaled] = ()) -> None:
+    async def fade(
+        self, numbers: Sequence[int], *, journal: Sequence[Journaled] = (), decided_on: Sequence[Link] = ()
+    ) -> None:
         """Take the values out of these entries of the journal."""
         await self._trip()
-        await self.inner.fade(numbers, journal=journal)
+        await self.inner.fade(numbers, journal=journal, decided_on=decided_on)
 
     async def shred(self) -> None:
         """Nothing is left of what was replaced."""
