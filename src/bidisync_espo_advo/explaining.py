@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from bidisync.chain import EXPIRE, expired_before
 from bidisync.clock import utc_text
 from bidisync.engine import Explanation
 from bidisync.model import ABSENT, Decision, Row, Seen, Side, Versions
@@ -59,6 +60,12 @@ def why(decision: Decision) -> str:
     if decision.row in (Row.BOTH_CHANGED, Row.FIRST_CONTACT, Row.DRIFT, Row.DECIDED):
         text = f"{RULE[decision.row].name} ({decision.policy})"
     return f"{text}; {decision.reason}" if decision.reason else text
+
+
+def because(entry: Journaled) -> str:
+    """Why an entry was made, as people read it."""
+    before = expired_before(entry.reason) if entry.what == EXPIRE else None
+    return entry.reason if before is None else f"values stored before {utc_text(before)} UTC"
 
 
 def line(decision: Decision, mask: Mask) -> tuple[str, ...]:

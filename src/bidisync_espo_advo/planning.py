@@ -22,6 +22,7 @@ from bidisync_espo_advo.explaining import (
     HEAD,
     NAMES,
     Mask,
+    because,
     ended,
     entry_document,
     explanation_document,
@@ -70,7 +71,7 @@ async def explain_command(settings: Settings, *, link: str, group: str | None, s
         report.say(f"waits for a person: {review.kind.value}, {review.reason}{what}")
     for entry, again in zip(found.past, found.replayed, strict=True):
         for cut in of_group([entry], group):
-            title = f"{utc_text(cut.at)} UTC, {cut.what} {cut.reason}".rstrip()
+            title = f"{utc_text(cut.at)} UTC, {cut.what} {because(cut)}".rstrip()
             doubt = f" (decided again today: {again.repeat.value})" if again.repeat in DOUBTS else ""
             report.table(f"{title}{doubt}", HEAD, [line(decision, mask) for decision in cut.decisions])
     return Exit.IN_SYNC

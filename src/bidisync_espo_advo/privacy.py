@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import attrs
 
 from bidisync.approval import release, retain
+from bidisync.chain import EXPIRE
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
 from bidisync.model import Ref, Seen, Side
@@ -82,10 +83,13 @@ def named(link: Link | None) -> tuple[Seen, ...]:
 
 
 async def touched(store: StateStore, since: float, until: float) -> Mapping[str, Touched]:
-    """Every link that the journal names between the two times, the first of them included."""
+    """Every link to which something was done between the two times, the first of them included.
+
+    That old values went by their age is done to the state, and to nobody's record.
+    """
     found: dict[str, Touched] = {}
     async for entry in _back_to(store, since):
-        if since <= entry.at < until:
+        if since <= entry.at < until and entry.what != EXPIRE:
             found.setdefault(entry.link_id, Touched(entry.link_id)).add(entry)
     return dict(sorted(found.items(), key=lambda pair: (pair[1].first, pair[0])))
 

@@ -14,7 +14,7 @@ from bidisync.protocols import StateStore
 from bidisync.state import Journaled
 from bidisync_espo_advo.app import PartySync, open_store, open_sync
 from bidisync_espo_advo.commands import Exit
-from bidisync_espo_advo.explaining import HEAD, Mask, entry_document, line
+from bidisync_espo_advo.explaining import HEAD, Mask, because, entry_document, line
 from bidisync_espo_advo.operating import link_named, opened_state
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
@@ -22,6 +22,14 @@ from bidisync_espo_advo.starting import sign_in
 
 NEWEST = 50
 PAGE = 500
+RESULTS = {
+    "restored": "restored",
+    "kept": "kept, as somebody edited them since",
+    "erased": "not restored, as what was there before was erased (forgotten, or too old)",
+    "unresolved": "not undone, as there is no such link any more",
+    "not_undone": "not undone (made or linked: end it with espo-advo unlink)",
+}
+ALWAYS = ("restored", "kept", "not_undone")
 
 
 async def history_command(settings: Settings, *, name: str | None, shows: bool, report: Report) -> int:
@@ -38,7 +46,7 @@ async def history_command(settings: Settings, *, name: str | None, shows: bool, 
         report.document({"history": documents})
         return Exit.IN_SYNC
     for number, entry in entries:
-        head = f"{number}  {utc_text(entry.at)} UTC  {entry.what} {entry.link_id} {entry.reason}".rstrip()
+        head = f"{number}  {utc_text(entry.at)} UTC  {entry.what} {entry.link_id} {because(entry)}".rstrip()
         report.table(f"{head}  (run {entry.run})", HEAD, [line(decision, mask) for decision in entry.decisions])
     return Exit.IN_SYNC
 
@@ -52,11 +60,19 @@ async def every_entry(store: StateStore) -> AsyncIterator[tuple[int, Journaled]]
         before = page[-1][0]
 
 
+_NOTHING = Versions(ABSENT, ABSENT, ABSENT)
+
+
 @attrs.define
 class Undo:
-    """Gives the fields of one link back what they held before, unless somebody has edited them since."""
+    """Gives the fields of one link back what they held before, unless somebody has edited them since.
+
+    ``erased`` are fields of which nobody knows any more what they held: their values were
+    forgotten, or had their time.
+    """
 
     before: Mapping[str, tuple[Seen, Seen]]
+    erased: frozenset[str] = frozenset()
     restored: set[str] = attrs.Factory(set)
     kept: set[str] = attrs.Factory(set)
 
@@ -64,11 +80,13 @@ class Undo:
     def of(cls, decisions: Sequence[Decision]) -> Undo:
         """What these decisions, oldest first, wrote over, and what they wrote."""
         found: dict[str, tuple[Seen, Seen]] = {}
-        for decision in decisions:
-            if decision.writes:
+        writes = [decision for decision in decisions if decision.writes]
+        erased = frozenset(d.field for d in writes if d.versions == _NOTHING and d.result is ABSENT)
+        for decision in writes:
+            if decision.field not in erased:
                 first = found[decision.field][0] if decision.field in found else _before(decision)
                 found[decision.field] = (first, decision.result)
-        return cls(found)
+        return cls(found, erased)
 
     def __call__(self, name: str, versions: Versions) -> Seen:
         """The value from before, where both sides still hold what was written."""
@@ -80,6 +98,15 @@ class Undo:
             return ABSENT
         self.restored.add(name)
         return old
+
+    @property
+    def result(self) -> str:
+        """What became of the link as a whole: the worst that became of a field."""
+        if self.kept:
+            return "kept"
+        if self.erased:
+            return "erased"
+        return "restored" if self.restored else "not_undone"
 
 
 def _before(decision: Decision) -> Seen:
@@ -104,12 +131,9 @@ async def undo_command(settings: Settings, *, what: str, report: Report) -> int:
                 undone.append(await _undo_one(sync, store, link_id, mine, what))
                 if progress is not None:
                     progress(place + 1, len(entries))
-    counts = {kind: sum(one["result"] == kind for one in undone) for kind in ("restored", "kept", "not_undone")}
-    rows = [
-        ("restored", f"{counts['restored']} records"),
-        ("kept, as somebody edited them since", f"{counts['kept']} records"),
-        ("not undone (made or linked: end it with espo-advo unlink)", f"{counts['not_undone']} records"),
-    ]
+    counts = {kind: sum(one["result"] == kind for one in undone) for kind in RESULTS}
+    rows = [(words, f"{counts[kind]} records") for kind, words in RESULTS.items() if counts[kind] or kind in ALWAYS]
+    rows += [("not found", f"{one['link']}: {one['why']}") for one in undone if one["result"] == "unresolved"]
     report.show(f"Undo of {what}", rows, {**counts, "records": undone})
     return Exit.IN_SYNC if counts["restored"] == len(undone) else Exit.WAITING
 
@@ -130,13 +154,16 @@ async def _undo_one(
 ) -> dict[str, object]:
     decisions = [decision for entry in entries if entry.what == "update" for decision in entry.decisions]
     undo = Undo.of(decisions)
-    told: dict[str, object] = {"link": link_id, "result": "not_undone", "restored": [], "kept": []}
+    told: dict[str, object] = {"link": link_id, "result": undo.result, "restored": [], "kept": []}
+    told["erased"] = sorted(undo.erased)
     if not undo.before:
         return told
-    link = await link_named(store, link_id)
+    try:
+        link = await link_named(store, link_id)
+    except Misconfigured as error:  # the others are undone all the same
+        return {**told, "result": "unresolved", "why": str(error)}
     side = Side.LEFT if link.left_id is not None else Side.RIGHT
     ref = next(ref for ref in link.refs if ref.side is side)
     outcome = await sync.engine.impose(ref, undo, by=f"undo of {what}")
     told.update(restored=sorted(undo.restored), kept=sorted(undo.kept), state=outcome.state.value)
-    told["result"] = "restored" if undo.restored and not undo.kept else "kept"
-    return told
+    return {**told, "result": undo.result}

@@ -12,6 +12,7 @@ from bidisync_espo_advo.auditing import replay_command, verify_command
 from bidisync_espo_advo.desk import forget_command
 from bidisync_espo_advo.exporting import export_command
 from bidisync_espo_advo.report import Report
+from bidisync_espo_advo.undoing import undo_command
 from command import configure, run
 from office import FAST, Office, opened
 
@@ -136,3 +137,29 @@ async def test_everything_about_one_person_is_handed_out_and_nothing_about_other
         assert "haus" not in empty
         assert party["lastName"] not in empty
         assert json.loads(empty)["link"]["tombstone"]["by"] == "forget"
+
+
+async def test_an_undo_goes_on_where_a_link_is_not_found_and_tells_erased_values_from_edited_ones(tmp_path, capsys):
+    async with opened(crm_records=4) as office:
+        settings, ids = await lived_in(office, tmp_path)
+        forgotten, lost, edited, calm = ids
+        async with open_sync(settings) as sync:
+            run_of = (await sync.engine.parts.store.history(limit=1))[0][1].run
+        await forget_command(settings, name=f"left:{forgotten}", report=Report())
+        tamper(tmp_path, f"DELETE FROM record WHERE link_id = 'left:{lost}'")
+        office.crm.store.edit(edited, zusatz="Seitenflügel")
+        capsys.readouterr()
+        assert await undo_command(settings, what=run_of, report=JSON) == 1
+        done = json.loads(capsys.readouterr().out)
+        counts = {kind: done[kind] for kind in ("restored", "kept", "erased", "unresolved", "not_undone")}
+        assert counts == {"restored": 1, "kept": 1, "erased": 1, "unresolved": 1, "not_undone": 0}
+        by_link = {one["link"]: one for one in done["records"]}
+        assert by_link[f"left:{forgotten}"]["kept"] == []
+        assert "addition" in by_link[f"left:{forgotten}"]["erased"]
+        assert "nothing is known" in by_link[f"left:{lost}"]["why"]
+        assert by_link[f"left:{edited}"]["kept"] == ["addition"]
+        assert [one["zusatz"] for one in office.pair(calm)] == ["Vorderhaus", "Vorderhaus"]
+        assert await undo_command(settings, what=run_of, report=Report()) == 1
+        told = capsys.readouterr().out
+        assert "was erased (forgotten, or too old)" in told
+        assert f"left:{lost}: nothing is known" in told

@@ -14,6 +14,7 @@ from bidisync.state import Agreement, Journaled, Link, Shadow, Tombstone, withou
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.clock import ManualClock
+from bidisync_espo_advo.privacy import touched
 
 DAY = 86_400.0
 
@@ -255,3 +256,15 @@ async def test_a_line_from_before_times_were_told_covers_what_is_older_than_itse
     clock.advance(DAY)
     await store.fade([1], journal=[Journaled(link.id, clock.now(), "expire")])
     assert (await store.verify()).holds
+
+
+async def test_that_old_values_went_touches_nobody(store, clock):
+    await linked(store, clock, "1")
+    began = clock.advance(2 * DAY) or clock.now()
+    await expire(store, clock, keep_s=DAY)
+    assert (await store.history(limit=1))[0][1].what == "expire"
+    assert await touched(store, began, clock.now() + 1) == {}
+    await linked(store, clock, "2")
+    assert list(await touched(store, began, clock.now() + 1)) == ["left:2"]
+    assert list(await touched(store, 0.0, clock.now() + 1)) == ["left:1", "left:2"]
+    assert (await touched(store, 0.0, clock.now() + 1))["left:1"].acts == {"update": 1}
