@@ -69,6 +69,7 @@ class Access:
             response = await self._answer(request, handler)
         except TooMany:
             response = web.Response(status=429, text="too many wrong tokens", headers={"Retry-After": "60"})
+            response.force_close()  # the next guess costs a connection
         except web.HTTPException as error:
             error.headers.update(HEADERS)
             raise

@@ -1,26 +1,29 @@
 """Tells open pages that something has changed: what, they ask for themselves.
 
-One look at the state every two seconds serves every page, and only while there is one.
+One look at the state every two seconds serves every page, and only while there is one. A page is
+told as well when a look fails or does not end: then it is not live, until one succeeds again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import suppress
 
 import attrs
 from aiohttp import web
 
-from bidisync.errors import SyncError
 from bidisync.model import LinkState
 from bidisync_espo_advo.app import Store
 from bidisync_espo_advo.commands import LAST_RUN
 
 EVERY_S = 2.0
 ALIVE_S = 15.0
+LOOK_S = 10.0
 MOST_STREAMS = 50
+LOG = logging.getLogger("bidisync_espo_advo")
 
 
 @attrs.define(eq=False)
@@ -35,6 +38,7 @@ class Live:
     _waiting: int = 0
     _moved: asyncio.Event = attrs.Factory(asyncio.Event)
     _watch: asyncio.Task[None] | None = None
+    _blind: bool = False  # the last look failed
     _over: bool = False
 
     async def stream(self, request: web.Request, lasts: Callable[[], bool]) -> web.StreamResponse:
@@ -64,34 +68,46 @@ class Live:
         self._move()
 
     async def _events(self, lasts: Callable[[], bool]) -> AsyncIterator[str]:
-        yield f"retry: 3000\n\n{self._told('moved')}"  # what changed before the page listened
+        yield f"retry: 3000\n\n{self._news()}"  # what changed before the page listened
         while not self._over and lasts():
             moved = self._moved
             try:
                 async with asyncio.timeout(ALIVE_S):
                     await moved.wait()
-                yield self._told("moved")
+                yield self._news()
             except TimeoutError:
-                yield self._told("beat")
+                yield self._news("beat")
 
-    def _told(self, event: str) -> str:
-        return f"event: {event}\ndata: {json.dumps({'waiting': self._waiting})}\n\n"
+    def _news(self, event: str = "moved") -> str:
+        """An event for a page; while nobody sees the state, no other than that."""
+        name = "stale" if self._blind else event
+        return f"event: {name}\ndata: {json.dumps({'waiting': self._waiting})}\n\n"
 
     async def _look(self) -> None:
         while True:
-            with suppress(SyncError):
-                await self._look_once()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    moved = await self._look_once()
+                blind = False
+            except Exception as error:  # pages are told that they are not live; the next look is another one
+                if not self._blind:
+                    LOG.warning("open pages are not live: a look at the state failed: %s", type(error).__name__)
+                moved, blind = False, True
+            moved = moved or blind != self._blind
+            self._blind = blind
+            if moved:
+                self._move()
             await asyncio.sleep(self.every_s)
 
-    async def _look_once(self) -> None:
+    async def _look_once(self) -> bool:
+        """Whether anything is not as it was at the last look."""
         count = await self.store.count()
-        newest = [number for number, _ in await self.store.history(limit=1)]
+        head = await self.store.head()
         hints, _ = await self.store.hints_waiting()
-        stamp = (*sorted(count.items()), *newest, hints, await self.store.get_mark(LAST_RUN))
-        before, self._stamp = self._stamp, stamp
+        stamp = (*sorted(count.items()), head, hints, await self.store.get_mark(LAST_RUN))
         self._waiting = sum(number for name, number in count.items() if LinkState(name).waits_for_a_person)
-        if before is not None and before != stamp:
-            self._move()
+        before, self._stamp = self._stamp, stamp
+        return before is not None and before != stamp
 
     def _move(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

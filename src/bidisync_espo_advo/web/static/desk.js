@@ -87,26 +87,42 @@ setTimeout(() => {
 }, 400);
 
 let source = null;
-function listen() {
+let silent = null; // ends once nothing was heard for longer than beats are apart
+const SILENT_MS = 40000;
+
+// What stands here is live, or it says that it is not: 'on', 'off' (nobody answers), 'stale' (the state can't be read).
+function say(how) {
   const state = document.getElementById('live-state');
-  if (!live() || !state || source || document.hidden) return;
+  state.textContent = state.dataset[how];
+  state.classList.toggle('off', how !== 'on');
+  clearTimeout(silent);
+  if (how === 'on') silent = setTimeout(() => say('off'), SILENT_MS);
+}
+
+function listen() {
+  if (!live() || !document.getElementById('live-state') || source || document.hidden) return;
   source = new EventSource('/api/live');
-  source.addEventListener('open', () => {
-    state.textContent = state.dataset.on;
-    state.classList.remove('off');
-  });
+  source.addEventListener('open', () => say('on'));
   source.addEventListener('error', () => {
-    state.textContent = state.dataset.off;
-    state.classList.add('off');
-    if (source.readyState === EventSource.CLOSED) freshen(); // signed out, or too many pages
+    say('off');
+    if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    freshen(); // signed out, or too many pages
+    deaf();
+    setTimeout(listen, 30000);
   });
-  source.addEventListener('moved', freshen);
-  source.addEventListener('beat', freshen);
+  source.addEventListener('stale', () => say('stale'));
+  for (const event of ['moved', 'beat']) {
+    source.addEventListener(event, () => {
+      say('on');
+      freshen();
+    });
+  }
 }
 
 function deaf() {
   if (source) source.close();
   source = null;
+  clearTimeout(silent);
 }
 
 // A browser has few connections to one host: a page that nobody sees gives its own back.
