@@ -11,7 +11,7 @@ from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_plans, held_review
 from bidisync.protocols import Clock, StateStore
 from bidisync.retention import look_again
-from bidisync.state import FORGET, Attempts, Journaled, Link, Retention, Tombstone
+from bidisync.state import FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
 
 TRIES = 10
 
@@ -55,7 +55,7 @@ async def unlink(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
     """End these links: their records stay, and are not kept in step any more; how many there were."""
 
     def ended(link: Link) -> Link:
-        over = Tombstone(clock.now(), by="operator")
+        over = Tombstone(clock.now(), by=OPERATOR)
         return attrs.evolve(link, tombstone=over, base={}, reviews=(), intent=None, missing=None, watch=None)
 
     chosen = [link for link in links if not link.tombstoned]
@@ -93,12 +93,12 @@ async def forget(store: StateStore, clock: Clock, link: Link) -> Link:
 
 
 async def readmit(store: StateStore, clock: Clock, link: Link) -> None:
-    """Keep a forgotten link in step again, from what its records hold now."""
-    if not link.forgotten:
-        raise Misconfigured(f"{link.id} is not forgotten")
+    """Keep a link that was ended by a person, or forgotten, in step again, from what its records hold now."""
+    if link.tombstone is None or link.tombstone.by not in (FORGET, OPERATOR):
+        raise Misconfigured(f"{link.id} was neither unlinked nor forgotten")
 
     def begun(link: Link) -> Link:
-        return attrs.evolve(link, tombstone=None, settled=False)
+        return attrs.evolve(link, tombstone=None, left_shadow=None, right_shadow=None, settled=False)
 
     await _change(store, clock, [link], "readmit", begun)
 

@@ -125,6 +125,8 @@ class Missing:
 
 FORGET = "forget"
 """Who ended a link whose values were erased."""
+OPERATOR = "operator"
+"""Who ended a link whose records are both to stay as they are."""
 
 
 @attrs.frozen

@@ -62,7 +62,7 @@ def _advice(link: Link, review: Review) -> str:
     if review.kind is ReviewKind.IDENTITY:
         return (
             f"if both systems know this one, enter Advoware's number as betnr in EspoCRM, or merge the doubles; "
-            f"then espo-advo sync --all; to leave it alone for good: espo-advo unlink {link.id}"
+            f"then espo-advo sync --all; to leave it alone: espo-advo unlink {link.id}"
         )
     if review.group:
         return f"espo-advo resolve {link.id} --field-group {review.group} --take {'|'.join(TAKES)}|FILE"
@@ -228,20 +228,24 @@ async def forget_command(settings: Settings, *, name: str, report: Report, even_
     return Exit.IN_SYNC
 
 
-async def readmit_command(settings: Settings, *, name: str, report: Report) -> int:
-    """Keep somebody who was forgotten in step again."""
+async def readmit_command(settings: Settings, *, names: Sequence[str], report: Report) -> int:
+    """Keep those in step again who were unlinked or forgotten."""
     async with opened_state(settings) as store:
-        link = await link_named(store, name)
-        await readmit(store, SystemClock(), link)
+        links = [await link_named(store, name) for name in names]
+        for link in links:
+            await readmit(store, SystemClock(), link)
+    ids = [link.id for link in links]
     rows = [("next", "espo-advo sync compares both records as they are now, as at a first contact")]
-    report.show(f"Taken back: {link.id}", rows, {"readmitted": link.id})
+    report.show(f"Taken back: {', '.join(ids)}", rows, {"readmitted": ids})
     return Exit.IN_SYNC
 
 
 async def unlink_command(settings: Settings, *, names: Sequence[str], report: Report) -> int:
-    """End links: both records stay as they are and are never kept in step again."""
+    """End links: both records stay as they are, and are not kept in step until that is taken back."""
     async with opened_state(settings) as store:
         links = [await link_named(store, name) for name in names]
         number = await unlink(store, SystemClock(), links)
-    report.show("Unlinked", [("links ended", str(number))], {"unlinked": [link.id for link in links]})
+    ids = [link.id for link in links]
+    rows = [("links ended", str(number)), ("to take it back", f"espo-advo unlink {' '.join(ids)} --take-back")]
+    report.show("Unlinked", rows, {"unlinked": ids})
     return Exit.IN_SYNC

@@ -178,7 +178,9 @@ def ended(link: Link) -> str:
     if link.tombstone.gone:
         where = " and ".join(NAMES[side] for side in link.tombstone.gone)
         return f"deleted in {where}: a record that comes back begins anew"
-    return "ended by an operator (unlink): the records are not kept in step any more"
+    return (
+        "ended by an operator (unlink): the records are not kept in step; espo-advo unlink LINK --take-back begins anew"
+    )
 
 
 def of_group(entries: Iterable[Journaled], group: str | None) -> list[Journaled]:

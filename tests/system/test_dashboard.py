@@ -103,7 +103,7 @@ async def test_a_form_without_the_proof_of_its_session_changes_nothing(desk):
     id = await desk.contest(zusatz=("links", "rechts"))
     actions = {route.resource.canonical for route in desk.app.router.routes() if route.method == "POST"}
     actions -= {"/login", "/webhooks/espocrm/{event}"}
-    assert len(actions) == 7
+    assert len(actions) == 8
     async with desk.signed_in() as browser, desk.signed_in() as other:
         good = {"csrf": await browser.proof(), **await browser.card()}
         desk.office.forget_calls()
@@ -326,3 +326,41 @@ async def test_a_session_behind_a_proxy_with_tls_is_sent_over_tls_alone(desk):
             assert cookie["secure"]
             assert cookie["httponly"]
             assert cookie["samesite"] == "Strict"
+
+
+async def namesake(desk: Desk) -> str:
+    """A new party in EspoCRM of whom only the name is known in Advoware as well; its id."""
+    first = next(iter(desk.office.crm.store.records.values()))
+    store = desk.office.crm.store
+    id = store.create(lastName=first["lastName"], firstName=first["firstName"])
+    await desk.works.sync.sync(f"left:{id}")
+    return str(id)
+
+
+async def test_a_namesake_is_kept_apart_by_a_button_as_long_as_what_was_shown_still_waits(desk):
+    id = await namesake(desk)
+    async with desk.signed_in() as browser:
+        page = await browser.get("/conflicts")
+        assert f"<code>espo-advo sync left:{id}</code>" in page, "what to run where they are the same"
+        assert "enter Advoware&#39;s number as betnr" in page
+        form = page[page.index('action="/unlink"') :]
+        card = {name: re.search(rf'name="{name}" value="([^"]*)"', form)[1] for name in ("link", "seen")}
+        assert "Keep this one for itself" in form
+        desk.office.forget_calls()
+        assert "It moved meanwhile" in await browser.send("/unlink", **{**card, "seen": "another"})
+        assert len(await desk.works.store.waiting()) == 1
+        told = await browser.send("/unlink", **card)
+        assert f"espo-advo unlink left:{id} --take-back" in told
+        assert "Nothing to decide" in await browser.get("/conflicts")
+        assert "It moved meanwhile" in await browser.send("/unlink", **card)
+    await desk.works.sync.sweep(everything=True)
+    assert desk.office.writes() == 0
+    assert (await desk.works.store.waiting()) == []
+
+
+async def test_only_a_card_about_a_whole_record_offers_to_keep_it_apart(desk):
+    await desk.contest(zusatz=("a", "b"))
+    async with desk.signed_in() as browser:
+        assert 'action="/unlink"' not in await browser.get("/conflicts")
+        assert "It moved meanwhile" in await browser.send("/unlink", **await browser.card())
+    assert len(await desk.works.store.waiting()) == 1

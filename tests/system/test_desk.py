@@ -108,9 +108,7 @@ async def test_a_run_of_fifty_updates_is_taken_back_and_later_edits_stay(tmp_pat
             office.crm.store.edit(id, lastName="Später links")
         for id in ids[5:10]:
             office.erp.store.edit(office.pair(id)[0]["betnr"], name="Später rechts")
-        asked = await run("undo", runs, cwd=tmp_path)
-        assert asked.status == 2, "nobody is there to ask"
-        undone = await run("--json", "undo", runs, "--yes", cwd=tmp_path)
+        undone = await run("--json", "undo", runs, cwd=tmp_path)
         assert (undone.status, undone.json["restored"], undone.json["kept"]) == (1, 40, 10)
         assert all(one["kept"] == ["family_name"] for one in undone.json["records"] if one["result"] == "kept")
         for place, id in enumerate(ids):
@@ -127,20 +125,27 @@ async def test_a_run_of_fifty_updates_is_taken_back_and_later_edits_stay(tmp_pat
         assert f"undo of {runs}" in told.out
 
 
-async def test_an_ended_link_is_left_alone_for_good(tmp_path):
+async def test_an_ended_link_is_left_alone_until_that_is_taken_back(tmp_path):
     async with opened(crm_records=3) as office:
         write_config(tmp_path, office)
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         id = next(iter(office.crm.store.records))
         number = office.pair(id)[0]["betnr"]
-        assert (await run("unlink", f"right:{number}", cwd=tmp_path)).status == 2, "it asks first"
-        assert (await run("unlink", f"right:{number}", "--yes", cwd=tmp_path)).status == 0
+        assert (await run("unlink", f"right:{number}", cwd=tmp_path)).status == 0
         office.crm.store.edit(id, zusatz="nur hier")
         office.forget_calls()
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         assert office.writes() == 0
         assert office.pair(id)[1]["zusatz"] != "nur hier"
         assert (await run("--json", "status", cwd=tmp_path)).json["links"]["tombstoned"] == 1
+        back = await run("--json", "unlink", f"left:{id}", "--take-back", cwd=tmp_path)
+        assert (back.status, back.json) == (0, {"readmitted": [f"left:{id}"]}), back.err
+        assert (await run("unlink", f"left:{id}", "--take-back", cwd=tmp_path)).status == 2, "nothing to take back"
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 1, "both are filled, as at a first contact"
+        assert (
+            await run("resolve", f"left:{id}", "--field-group", "stammdaten", "--take", "left", cwd=tmp_path)
+        ).status == 0
+        assert office.pair(id)[1]["zusatz"] == "nur hier"
 
 
 async def test_a_forgotten_person_leaves_no_value_behind_and_is_not_made_again(tmp_path):

@@ -115,7 +115,7 @@ OPEN = {
 }
 
 CLOSED = "/ /readyz /metrics /api/status /api/live /api/conflicts /conflicts /dead /held /search /records/{side}/{id}"
-ACTIONS = "/logout /search /settle /retry /approve /values /language"
+ACTIONS = "/logout /search /settle /retry /approve /unlink /values /language"
 
 
 async def test_every_route_needs_the_token_but_those_that_are_named(door):

@@ -35,8 +35,11 @@ CONTRACT = {
     "undo": "run_or_decision --yes",
     "retry": "links --all",
     "approve": "plan_hash --yes",
-    "unlink": "links --yes",
-    "forget": "link --yes",
+    "unlink": "links --take-back --yes",
+    "forget": "link --take-back --even-unknown --yes",
+    "report": "--from --to",
+    "hold": "links --until --release",
+    "expire": "--days --yes",
     "completion": "shell",
     "backup": "file",
 }
@@ -98,13 +101,15 @@ LEAST = {
     "apply": ["plan.json"],
     "resolve": ["left:1", "--field-group", "stammdaten", "--take", "left"],
     "explain": ["left:1"],
-    "undo": ["1", "--yes"],
+    "undo": ["1"],
     "retry": ["--all"],
     "approve": ["0123"],
     "backup": ["copy.db"],
-    "unlink": ["left:1", "--yes"],
+    "unlink": ["left:1"],
     "forget": ["left:1", "--yes"],
     "export": ["left:1"],
+    "report": ["--from", "2026-01-31"],
+    "expire": ["--yes"],
 }
 OFFLINE = {"demo", "simulate", "completion"}
 
@@ -129,15 +134,30 @@ def test_an_option_that_there_is_not_is_told_to_programs_and_people(name, capsys
     assert f"espo-advo {name} --help" in told.err
 
 
-@pytest.mark.parametrize("name", ["certify", "undo", "unlink", "forget"])
-def test_what_can_not_be_taken_back_needs_a_yes_where_nobody_can_be_asked(name, capsys, monkeypatch):
+@pytest.fixture
+def _configured(monkeypatch):
     for key in ("ESPOCRM_URL", "ESPOCRM_API_KEY", "ADVOWARE_KANZLEI", "ADVOWARE_DATABASE", "ADVOWARE_USER"):
         monkeypatch.setenv(f"ESPO_ADVO_{key}", "https://crm.example.org")
     for key in ("PASSWORD", "APP_ID", "API_KEY"):
         monkeypatch.setenv(f"ESPO_ADVO_ADVOWARE_{key}", "Zg==")
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("name", ["certify", "forget", "expire"])
+def test_what_can_not_be_taken_back_needs_a_yes_where_nobody_can_be_asked(name, capsys):
     words = [word for word in LEAST[name] if word != "--yes"]
     assert run([name, *words]) == 2
     assert "--yes" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("name", ["undo", "unlink", "approve"])
+def test_what_can_be_taken_back_is_done_where_nobody_can_be_asked(name, capsys):
+    assert run([name, *LEAST[name]]) == 2
+    told = capsys.readouterr().err
+    assert "there is no state" in told, "it went as far as that"
+    assert run([name, *LEAST[name], "--yes"]) == 2
+    assert capsys.readouterr().err == told
 
 
 def completed(words: str, begun: str) -> list[str]:

@@ -9,7 +9,7 @@ from test_deletions_and_approvals import filled
 from test_guarded_passes import deleting
 
 from bidisync import LinkState, OnDelete, Ref, Side
-from bidisync.approval import forget, readmit, release, retain
+from bidisync.approval import forget, readmit, release, retain, unlink
 from bidisync.errors import Unconfirmed
 from bidisync.testing import Call
 
@@ -99,6 +99,20 @@ async def test_a_forgotten_link_that_is_taken_back_is_in_step_again():
     await swept(pair, times=1)
     assert pair.right.records["r1"].fields["x"] == "while it was forgotten"
     assert (await link_of(pair)).state is LinkState.IN_SYNC
+
+
+async def test_a_link_that_was_ended_is_in_step_again_once_that_is_taken_back():
+    pair = await filled(Pair(), 3)
+    await unlink(pair.store, pair.clock, [await link_of(pair)])
+    pair.left.edit("l1", x="while it was ended")
+    await swept(pair, times=2)
+    assert pair.right.records["r1"].fields.get("x") is None
+    assert (await link_of(pair)).tombstoned
+    await readmit(pair.store, pair.clock, await link_of(pair))
+    await swept(pair, times=1)
+    assert pair.right.records["r1"].fields["x"] == "while it was ended"
+    assert (await link_of(pair)).state is LinkState.IN_SYNC
+    assert len(pair.left.records) == len(pair.right.records) == 3, "nobody was made twice"
 
 
 async def test_no_record_of_a_link_on_hold_is_deleted_until_it_is_released():

@@ -175,7 +175,7 @@ async def test_a_link_that_is_over_loses_what_it_remembered(store, clock):
 
 async def test_the_forgotten_are_taken_back_only_by_a_person(store, clock):
     link = await linked(store, clock)
-    with pytest.raises(Misconfigured, match="not forgotten"):
+    with pytest.raises(Misconfigured, match="neither unlinked nor forgotten"):
         await readmit(store, clock, link)
     gone = await forget(store, clock, link)
     assert (gone.forgotten, gone.due) == (True, False)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import click
 
 from bidisync_espo_advo.cli.completing import field_groups, takes
 from bidisync_espo_advo.cli.help import Command
-from bidisync_espo_advo.cli.options import Options, confirmed, global_options, values_option
+from bidisync_espo_advo.cli.options import (
+    Options,
+    confirmed,
+    confirmed_at_a_terminal,
+    global_options,
+    values_option,
+)
 
 
 @click.command(
@@ -171,11 +176,11 @@ def export(options: Options, link: str, output: Path | None) -> int:
     short_help="Take back a run or one decision; later edits stay.",
     examples=[
         ("espo-advo undo 4711", "one decision, by its number in espo-advo history"),
-        ("espo-advo undo 9f2c4e7a1b3d5f60 --yes", "a whole run, without asking"),
+        ("espo-advo undo 9f2c4e7a1b3d5f60", "a whole run; its own run can be undone in turn"),
     ],
 )
 @click.argument("run_or_decision")
-@click.option("--yes", is_flag=True, help="Do not ask before writing.")
+@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
 @global_options
 @click.pass_obj
 def undo(options: Options, run_or_decision: str, yes: bool) -> int:
@@ -186,7 +191,7 @@ def undo(options: Options, run_or_decision: str, yes: bool) -> int:
     from bidisync_espo_advo.undoing import undo_command
 
     settings = options.settings()
-    confirmed(yes, f"Write back what {run_or_decision} replaced, to both systems?")
+    confirmed_at_a_terminal(yes, f"Write back what {run_or_decision} replaced, to both systems?")
     return asyncio.run(undo_command(settings, what=run_or_decision, report=options.report))
 
 
@@ -235,8 +240,7 @@ def approve(options: Options, plan_hash: str, yes: bool) -> int:
     from bidisync_espo_advo.operating import approve_command
 
     settings = options.settings()
-    if sys.stdin.isatty():  # elsewhere the hash says that it is meant
-        confirmed(yes, f"Let everything go that is held as {plan_hash}, deletions included?")
+    confirmed_at_a_terminal(yes, f"Let everything go that is held as {plan_hash}, deletions included?")
     return asyncio.run(approve_command(settings, digest=plan_hash, report=options.report))
 
 
@@ -244,19 +248,26 @@ def approve(options: Options, plan_hash: str, yes: bool) -> int:
     cls=Command,
     short_help="End links; both records stay.",
     examples=[
-        ("espo-advo unlink right:104711", "asks first, then never keeps these two in step again"),
+        ("espo-advo unlink right:104711", "these two are not kept in step any more"),
+        ("espo-advo unlink right:104711 --take-back", "they are again, from what they hold now"),
     ],
 )
 @click.argument("links", nargs=-1, required=True, metavar="LINK …")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
+@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
 @global_options
 @click.pass_obj
-def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
-    """End links: both records stay, and are never kept in step again."""
-    from bidisync_espo_advo.desk import unlink_command
+def unlink(options: Options, links: tuple[str, ...], take_back: bool, yes: bool) -> int:
+    """End links: both records stay as they are, and are not kept in step until somebody takes that back.
+
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware).
+    """
+    from bidisync_espo_advo.desk import readmit_command, unlink_command
 
     settings = options.settings()
-    confirmed(yes, f"End {len(links)} links for good?")
+    if take_back:
+        return asyncio.run(readmit_command(settings, names=links, report=options.report))
+    confirmed_at_a_terminal(yes, f"End {len(links)} links?")
     return asyncio.run(unlink_command(settings, names=links, report=options.report))
 
 
@@ -276,13 +287,15 @@ def unlink(options: Options, links: tuple[str, ...], yes: bool) -> int:
 def forget(options: Options, link: str, take_back: bool, even_unknown: bool, yes: bool) -> int:
     """Erase what the state holds of a person; a tombstone stays, so that nothing is made again.
 
-    The records in EspoCRM and Advoware are not touched. Backups of the state are yours to handle.
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware). What was erased can't be
+    brought back: --take-back begins anew with what both records hold. The records in EspoCRM
+    and Advoware are not touched. Backups of the state are yours to handle.
     """
     from bidisync_espo_advo.desk import forget_command, readmit_command
 
     settings = options.settings()
     if take_back:
-        return asyncio.run(readmit_command(settings, name=link, report=options.report))
+        return asyncio.run(readmit_command(settings, names=[link], report=options.report))
     confirmed(yes, f"Erase everything about {link} from the state, for good?")
     work = forget_command(settings, name=link, report=options.report, even_unknown=even_unknown)
     return asyncio.run(work)

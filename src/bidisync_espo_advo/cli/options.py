@@ -96,3 +96,9 @@ def confirmed(yes: bool, question: str, *, unasked: str = "nobody is there to as
         raise click.UsageError(unasked)
     if not click.confirm(question, err=True):
         raise Declined
+
+
+def confirmed_at_a_terminal(yes: bool, question: str) -> None:
+    """Ask whoever is there about what can be taken back; a script that names it exactly means it."""
+    if sys.stdin.isatty():
+        confirmed(yes, question)

@@ -1,4 +1,4 @@
-"""What a person says on a page is done: settle, try again, approve, show values, choose a language.
+"""What a person says on a page is done: settle, try again, approve, unlink, show values, choose a language.
 
 Each is what the command of the same name does; then a hint wakes somebody for the records.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from bidisync.approval import approve, rearm
+from bidisync.approval import approve, rearm, unlink
 from bidisync.errors import SyncError
 from bidisync.guards import HeldPlan
 from bidisync.imposing import Choose
@@ -23,7 +23,7 @@ from bidisync_espo_advo.desk import TAKES, Settlement, picks
 from bidisync_espo_advo.operating import link_named
 from bidisync_espo_advo.web.board import Board
 from bidisync_espo_advo.web.pages import LANGUAGES, remember_language
-from bidisync_espo_advo.web.viewing import seen_name, takes_of
+from bidisync_espo_advo.web.viewing import acts_of, seen_name, takes_of
 
 LOG = logging.getLogger("bidisync_espo_advo")
 
@@ -48,6 +48,7 @@ class Acting:
             web.post("/settle", self.settled),
             web.post("/retry", self.retried),
             web.post("/approve", self.approved),
+            web.post("/unlink", self.unlinked),
             web.post("/values", self.values),
             web.post("/language", self.language),
         ]
@@ -90,6 +91,19 @@ class Acting:
         except SyncError as error:
             return await self._told(request, "bad", words.of("error", error.reason))
         return await self._told(request, "good", words.count("told.retried", number))
+
+    async def unlinked(self, request: web.Request) -> web.Response:
+        """Keep the two apart, or a single record for itself, as long as what was shown still waits."""
+        form, words = await request.post(), self.board.access.pages.words(request)
+        try:
+            link = await link_named(self.board.store, str(form.get("link", "")))
+            review = self._shown(request, link, str(form.get("seen", "")))
+            if review is None or "unlink" not in acts_of(review):
+                return await self._told(request, "warn", words("told.moved"))
+            await unlink(self.board.store, self.clock, [link])
+        except SyncError as error:
+            return await self._told(request, "bad", words.of("error", error.reason))
+        return await self._told(request, "good", words("told.unlinked", id=link.id))
 
     async def approved(self, request: web.Request) -> web.Response:
         """Let exactly the plan go that was shown."""

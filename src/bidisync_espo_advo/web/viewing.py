@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import attrs
 
+from bidisync.create import UNCONFIRMED
 from bidisync.model import ABSENT, Decision, Ref, Review, ReviewKind, Seen, Side, Versions
 from bidisync.state import Journaled, Link, to_rest
 from bidisync_espo_advo.desk import TAKES, picks
@@ -100,7 +101,11 @@ def seen_of(link: Link, field: str) -> str:
 
 @attrs.frozen
 class Card:
-    """Something that waits for a person. ``takes`` are the answers that it has; ``seen`` names what was shown."""
+    """Something that waits for a person.
+
+    ``takes`` are the values that may be taken, ``acts`` what else can be done about it here;
+    ``seen`` names what was shown.
+    """
 
     who: Who
     dom: str
@@ -110,6 +115,7 @@ class Card:
     lines: tuple[Line, ...]
     takes: tuple[str, ...]
     seen: str
+    acts: tuple[str, ...] = ()
     plan: str = ""
 
 
@@ -129,7 +135,8 @@ def card_of(link: Link, number: int, mask: Mask, secret: str) -> Card:
     lines = tuple(Line.of(name, versions, mask) for name, versions in review.fields.items())
     seen = seen_name(link, review, secret)
     kind, takes = review.kind.value, takes_of(review)
-    return Card(Who.of(link, mask), f"card-{seen}", kind, review.reason, review.group, lines, takes, seen)
+    who = Who.of(link, mask)
+    return Card(who, f"card-{seen}", kind, review.reason, review.group, lines, takes, seen, acts_of(review))
 
 
 def seen_name(link: Link, review: Review, secret: str) -> str:
@@ -145,6 +152,13 @@ def takes_of(review: Review) -> tuple[str, ...]:
     if review.kind is ReviewKind.READ_ONLY:  # Advoware does not take another value
         return ("right",)
     return tuple(take for take in TAKES if _answers(review, take))
+
+
+def acts_of(review: Review) -> tuple[str, ...]:
+    """The commands that settle a review of a whole record: each is a button with its name."""
+    if review.group or review.kind not in (ReviewKind.IDENTITY, ReviewKind.GONE):
+        return ()
+    return ("retry", "unlink") if review.reason == UNCONFIRMED else ("unlink",)
 
 
 def _answers(review: Review, take: str) -> bool:
