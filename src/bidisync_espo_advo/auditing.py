@@ -20,6 +20,7 @@ from bidisync_espo_advo.policy import party_policy
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.undoing import every_entry
+from bidisync_espo_advo.verifying import keep_head
 
 MOST_TOLD = 20
 WORDS = {
@@ -37,6 +38,7 @@ async def verify_command(settings: Settings, *, head: str | None, report: Report
     given = None if head is None else _parsed(head)
     async with opened_state(settings) as store:
         verdict = await store.verify(given)
+        await keep_head(store, verdict)
     broken = [
         {"decision": one.number, "upto": max(one.number, one.upto), "what": one.what, "says": str(one)}
         for one in verdict.breaks

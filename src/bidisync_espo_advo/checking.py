@@ -17,8 +17,10 @@ from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.espocrm_schema import BOOKKEEPING, problems
 from bidisync_espo_advo.espocrm_webhooks import registered
 from bidisync_espo_advo.fields import PARTY
+from bidisync_espo_advo.policy import party_policy
 from bidisync_espo_advo.report import Report
 from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.verifying import glance
 
 VERBS = {"GET": "read", "POST": "create", "PUT": "edit"}
 
@@ -46,13 +48,14 @@ async def check_command(settings: Settings, *, report: Report) -> int:
             await _tried("webhooks", lambda: _webhooks(remotes, settings)),
             await _tried("advoware", lambda: _advoware(remotes)),
             await _tried("state", lambda: _state(settings)),
+            await _log(settings),
             await _tried("lock", lambda: _lock(settings, stack)),
         ]
     document = {f.part: {"works": f.works, "says": f.says} for f in findings}
     report.show("Check", [(f.part, ("works: " if f.works else "does not work: ") + f.says) for f in findings], document)
     errors = [f.error for f in findings if f.error is not None]
     if not errors:
-        return Exit.IN_SYNC
+        return Exit.IN_SYNC if all(f.works for f in findings) else Exit.WAITING
     wrong = any(isinstance(error, Misconfigured | Unauthorized) for error in errors)
     return Exit.WRONG if wrong else Exit.UNREACHABLE
 
@@ -133,6 +136,23 @@ async def _state(settings: Settings) -> str:
         return f"{links}, encrypted" if settings.state.encryption_key else links
     finally:
         await store.close()
+
+
+async def _log(settings: Settings) -> Finding:
+    """Whether the newest lines of the decision log are as they were written, and its decisions follow."""
+    try:
+        store = await open_store(settings, create=False)
+    except NoState:
+        return Finding("log", True, "there is none yet")
+    except SyncError:  # the line of the state says why
+        return Finding("log", False, "it is part of the state")
+    try:
+        found = await glance(store, party_policy(settings), SystemClock().now())
+    except SyncError as error:
+        return Finding("log", False, str(error), error)
+    finally:
+        await store.close()
+    return Finding("log", found.holds, found.says)
 
 
 async def _lock(settings: Settings, stack: AsyncExitStack) -> str:

@@ -25,7 +25,9 @@ from bidisync_espo_advo.commands import SyncResult, remember_pass
 from bidisync_espo_advo.expiring import expire_when_due
 from bidisync_espo_advo.notifying import open_desk
 from bidisync_espo_advo.operating import standing
+from bidisync_espo_advo.policy import party_policy
 from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.verifying import Glance, glance
 
 LOG = logging.getLogger("bidisync_espo_advo")
 POLL, INVENTORY = "poll", "inventory"
@@ -33,6 +35,7 @@ GRACE_S = 5.5
 LOOK_S = 1.0
 LATELY_S = 120.0
 DESK_S = 60.0
+LOG_S = 600.0
 
 
 @attrs.define(eq=False)
@@ -47,6 +50,7 @@ class Works:
     clock: Clock
     desk: Desk
     metrics: Metrics | None = None
+    log: Glance | None = None
 
     async def look(self, ref: Ref) -> float | None:
         """Bring one record into step; when it is due again."""
@@ -54,7 +58,7 @@ class Works:
 
     async def run(self, over: asyncio.Event) -> None:
         """Work until it is over; what is under way may end within a few seconds."""
-        work = [self.queue.run(self.look), self._watch_the_clock()]
+        work = [self.queue.run(self.look), self._watch_the_clock(), self._watch_the_log()]
         if self.settings.notify.wanted:
             work.append(self.desk.run(DESK_S))
         jobs = [asyncio.create_task(job) for job in work]
@@ -91,6 +95,22 @@ class Works:
                 LOG.warning("old values were not erased: %s", error)
             await self.clock.sleep(min(LOOK_S, max(0.05, await self._next())))
 
+    async def look_at_log(self) -> None:
+        """See whether the newest of the decision log is as it was written."""
+        self.log = await glance(self.store, party_policy(self.settings), self.clock.now())
+        if not self.log.holds:
+            LOG.error("the decision log is not as it was written: %s", self.log.says)
+
+    async def _watch_the_log(self) -> None:
+        while True:
+            try:
+                await self.look_at_log()
+            except StateMoved:
+                raise
+            except SyncError as error:
+                LOG.warning("the decision log was not looked at: %s", error)
+            await self.clock.sleep(LOG_S)
+
     async def _next(self) -> float:
         try:
             return min(await self.times.wait(POLL), await self.times.wait(INVENTORY))
@@ -125,6 +145,7 @@ class Works:
             "hints": {"waiting": number, "oldest_s": 0.0 if oldest is None else round(max(0.0, now - oldest), 3)},
             "systems": {name: await self._system(name) for name in self.sync.remotes.wires},
             "calls": self.sync.calls,
+            "log": None if self.log is None else self.log.document(),
             "next": {name: utc_text(now + await self.times.wait(name)) for name in (POLL, INVENTORY)},
         }
 

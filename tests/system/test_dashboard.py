@@ -364,3 +364,22 @@ async def test_only_a_card_about_a_whole_record_offers_to_keep_it_apart(desk):
         assert 'action="/unlink"' not in await browser.get("/conflicts")
         assert "It moved meanwhile" in await browser.send("/unlink", **await browser.card())
     assert len(await desk.works.store.waiting()) == 1
+
+
+async def test_the_overview_says_whether_the_decision_log_is_as_it_was_written(desk):
+    await desk.contest(zusatz=("a", "b"))
+    async with desk.signed_in() as browser:
+        assert "not looked at yet" in await browser.get("/")
+        await desk.works.look_at_log()
+        page = await browser.get("/")
+        assert "as it was written" in page
+        assert "all 5 lines." in page
+        journal = desk.works.store._journal
+        journal[1] = attrs.evolve(journal[1], reason="as somebody would like it")
+        await desk.works.look_at_log()
+        page = await browser.get("/")
+        assert "not as it was written" in page
+        assert "<code>espo-advo history --verify</code>" in page
+        async with browser.session.get(desk.url + "/api/status") as answer:
+            told = (await answer.json())["log"]
+    assert (told["holds"], told["whole"], told["lines"], told["broken"]) == (False, True, 5, 1)

@@ -57,6 +57,11 @@ async def test_a_tampered_log_is_detected_and_the_line_named(tmp_path, capsys):
         office.crm.store.edit(ids[0], zusatz="später")
         async with open_sync(settings) as sync:
             await sync.sweep()
+        checked = await run("--json", "check", cwd=tmp_path)
+        says = (
+            "all 9 lines are as they were written; 9 of the newest entries were decided again, and came out the same"
+        )
+        assert checked.json["log"] == {"works": True, "says": says}, checked.err
         assert await verify_command(settings, head=sound["head"], report=Report()) == 0
         assert "every line is as it was written" in capsys.readouterr().out
         assert await forget_command(settings, name=f"left:{ids[1]}", report=Report()) == 0
@@ -74,6 +79,9 @@ async def test_a_tampered_log_is_detected_and_the_line_named(tmp_path, capsys):
         assert "lines 2 to 3: missing" in told.out
         assert "line 5: values were altered" in told.out
         assert "haus" not in broken.out + broken.err + told.out + told.err
+        checked = await run("--json", "check", cwd=tmp_path)
+        assert (checked.status, checked.json["log"]["works"], checked.json["state"]["works"]) == (1, False, True)
+        assert "lines 2 to 3: missing, and " in checked.json["log"]["says"]
         wrong = await run("history", "--verify", "--head", "12", cwd=tmp_path)
         assert (wrong.status, wrong.out, "NUMBER:CHAIN" in wrong.err) == (2, "", True)
 
