@@ -20,11 +20,11 @@ from bidisync_espo_advo.cli.options import Options, global_options
 
 SECTIONS = {
     "To try it": (trying.demo, trying.simulate),
-    "To begin": (systems.check, systems.certify, systems.backup, completion),
+    "To begin": (systems.check, systems.certify, completion),
     "To sync": (passes.sync, passes.plan, passes.apply, services.serve, services.worker),
     "To see": (desk.status, desk.conflicts, desk.explain, desk.history, desk.export),
     "To decide": (desk.resolve, desk.approve, desk.retry, desk.undo, desk.unlink, desk.forget),
-    "To keep a secret": (privacy.report, privacy.hold, privacy.expire, stating.state),
+    "To look after the data": (privacy.report, privacy.hold, privacy.expire, systems.backup, stating.state),
 }
 
 

@@ -14,7 +14,9 @@ from bidisync_espo_advo.cli.options import (
     confirmed,
     confirmed_at_a_terminal,
     global_options,
+    unasked_option,
     values_option,
+    yes_option,
 )
 
 
@@ -62,7 +64,14 @@ def conflicts(options: Options, shows: bool) -> int:
     ],
 )
 @click.argument("link")
-@click.option("--group", "field_group", shell_complete=field_groups, help="Only this field group.")
+@click.option(
+    "--group",
+    "--field-group",
+    "field_group",
+    metavar="GROUP",
+    shell_complete=field_groups,
+    help="Only this field group.",
+)
 @values_option
 @global_options
 @click.pass_obj
@@ -90,7 +99,15 @@ def explain(options: Options, link: str, field_group: str | None, shows: bool) -
     ],
 )
 @click.argument("link")
-@click.option("--field-group", required=True, shell_complete=field_groups, help="The group that waits.")
+@click.option(
+    "--field-group",
+    "--group",
+    "field_group",
+    required=True,
+    metavar="GROUP",
+    shell_complete=field_groups,
+    help="The group that waits.",
+)
 @click.option(
     "--take",
     required=True,
@@ -130,7 +147,9 @@ def resolve(options: Options, link: str, field_group: str, take: str) -> int:
 @global_options
 @click.pass_obj
 def history(options: Options, link: str | None, verifies: bool, head: str | None, replays: bool, shows: bool) -> int:
-    """Print the audit trail of one link, or the newest entries of all.
+    """Print the audit trail of one link, or the newest entries of all, newest first.
+
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware).
 
     With --verify the whole log is checked instead: lines that were changed, moved, added or
     taken out are named. Keep the head that it prints elsewhere: given again later, it shows
@@ -162,6 +181,8 @@ def history(options: Options, link: str | None, verifies: bool, head: str | None
 def export(options: Options, link: str, output: Path | None) -> int:
     """Print everything that the state holds about one person as JSON, values included.
 
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware).
+
     For a request about personal data: both sides as last seen, what both agreed on, what
     waits, every decision. The records in EspoCRM and Advoware are not part of it.
     """
@@ -180,7 +201,7 @@ def export(options: Options, link: str, output: Path | None) -> int:
     ],
 )
 @click.argument("run_or_decision")
-@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
+@unasked_option
 @global_options
 @click.pass_obj
 def undo(options: Options, run_or_decision: str, yes: bool) -> int:
@@ -229,7 +250,7 @@ def retry(options: Options, links: tuple[str, ...], everything: bool) -> int:
     ],
 )
 @click.argument("plan_hash")
-@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
+@unasked_option
 @global_options
 @click.pass_obj
 def approve(options: Options, plan_hash: str, yes: bool) -> int:
@@ -254,7 +275,7 @@ def approve(options: Options, plan_hash: str, yes: bool) -> int:
 )
 @click.argument("links", nargs=-1, required=True, metavar="LINK …")
 @click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
-@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
+@unasked_option
 @global_options
 @click.pass_obj
 def unlink(options: Options, links: tuple[str, ...], take_back: bool, yes: bool) -> int:
@@ -276,12 +297,13 @@ def unlink(options: Options, links: tuple[str, ...], take_back: bool, yes: bool)
     short_help="Erase what the state holds of a person.",
     examples=[
         ("espo-advo forget right:104711", "asks first; the records in both systems stay"),
+        ("espo-advo forget right:104711 --yes", "the same in a script"),
     ],
 )
 @click.argument("link")
 @click.option("--take-back", is_flag=True, help="Keep both records in step again, from what they hold now.")
 @click.option("--even-unknown", is_flag=True, help="Also a record that the state does not know: after it was lost.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @global_options
 @click.pass_obj
 def forget(options: Options, link: str, take_back: bool, even_unknown: bool, yes: bool) -> int:

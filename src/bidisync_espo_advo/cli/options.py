@@ -65,6 +65,16 @@ def values_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--yes`` of what can't be taken back: without a terminal it is needed."""
+    return click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")(command)
+
+
+def unasked_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--yes`` of what can be taken back: only a terminal asks."""
+    return click.option("--yes", is_flag=True, help="Do not ask at a terminal.")(command)
+
+
 def which_records(command: Callable[..., Any]) -> Callable[..., Any]:
     """``[ID …] [--all] [--side]``: what a pass looks at."""
     ids = click.argument("ids", nargs=-1, metavar="[ID …]")

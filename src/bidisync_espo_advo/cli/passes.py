@@ -25,7 +25,9 @@ from bidisync_espo_advo.cli.options import Options, global_options, require_one_
 )
 @which_records
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Take up open records so often.")
+@click.option(
+    "--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Take open records up so often."
+)
 @global_options
 @click.pass_obj
 def sync(options: Options, ids: tuple[str, ...], everything: bool, side: str | None, dry_run: bool, rounds: int) -> int:

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from bidisync_espo_advo.cli.help import Command
-from bidisync_espo_advo.cli.options import Options, confirmed, global_options, values_option
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options, values_option, yes_option
 
 
 @click.command(
@@ -51,6 +51,8 @@ def report(options: Options, since: str, until: str | None, shows: bool) -> int:
 def hold(options: Options, links: tuple[str, ...], until: str | None, releases: bool) -> int:
     """Put a retention hold on links, end it, or list the holds.
 
+    LINK is a link's id, left:ID (EspoCRM) or right:ID (Advoware).
+
     While it lasts nothing stored of a link is erased: not by age, and not by forget; and no
     record of it is deleted or archived.
     """
@@ -71,7 +73,7 @@ def hold(options: Options, links: tuple[str, ...], until: str | None, releases: 
     ],
 )
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Instead of privacy.keep_values_days.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @global_options
 @click.pass_obj
 def expire(options: Options, days: float | None, yes: bool) -> int:

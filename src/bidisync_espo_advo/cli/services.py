@@ -18,8 +18,8 @@ from bidisync_espo_advo.cli.options import Options, global_options
         ("espo-advo serve --host 0.0.0.0 --port 8377", "for a proxy on another machine"),
     ],
 )
-@click.option("--host", help="Listen on this address instead of web.host.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
+@click.option("--host", metavar="ADDRESS", help="Listen on this address instead of web.host.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65_535), help="Instead of web.port; 0: a free one.")
 @global_options
 @click.pass_obj
 def serve(options: Options, host: str | None, port: int | None) -> int:

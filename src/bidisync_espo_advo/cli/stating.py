@@ -9,7 +9,7 @@ import click
 
 from bidisync.errors import Misconfigured
 from bidisync_espo_advo.cli.help import Command, Family
-from bidisync_espo_advo.cli.options import Options, confirmed, global_options
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options, yes_option
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -41,15 +41,16 @@ def state(_options: Options) -> None:
 )
 @click.argument("url", required=False)
 @click.option("--url-file", type=FILE, help="Read the address from a file: a password on a command line can be seen.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @global_options
 @click.pass_obj
 def move(options: Options, url: str | None, url_file: Path | None, yes: bool) -> int:
     """Bring the state to another, empty database.
 
     URL is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE. All of the state is
-    moved, read back and compared, or nothing. The old place is refused from then on, and keeps
-    what it holds.
+    moved, read back and compared, or nothing. The old place takes no write from then on, also
+    from a serve that was left running, and keeps what it holds. Where it was interrupted, the
+    same command ends it.
     """
     from bidisync_espo_advo.stating import move_command
 
@@ -75,7 +76,7 @@ def move(options: Options, url: str | None, url_file: Path | None, yes: bool) ->
 )
 @click.option("--new-key-file", type=FILE, help="The new key: a long random text, alone in a file.")
 @click.option("--no-key", is_flag=True, help="Store everything readable from now on.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @global_options
 @click.pass_obj
 def rotate(options: Options, new_key_file: Path | None, no_key: bool, yes: bool) -> int:

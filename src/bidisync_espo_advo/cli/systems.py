@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bidisync_espo_advo.cli.help import Command
-from bidisync_espo_advo.cli.options import Options, confirmed, global_options
+from bidisync_espo_advo.cli.options import Options, confirmed, global_options, yes_option
 
 
 @click.command(
@@ -22,7 +22,10 @@ from bidisync_espo_advo.cli.options import Options, confirmed, global_options
 @global_options
 @click.pass_obj
 def check(options: Options) -> int:
-    """Open every configured part, read-only, and say what works and what is missing."""
+    """Open every configured part, read-only, and say what works and what is missing.
+
+    Of the decision log the newest lines are looked at; `history --verify` looks at all.
+    """
     from bidisync_espo_advo.checking import check_command
 
     return asyncio.run(check_command(options.settings(), report=options.report))
@@ -38,7 +41,7 @@ def check(options: Options) -> int:
 )
 @click.argument("system", type=click.Choice(["espocrm", "advoware"]))
 @click.option("--sandbox-record", "record", metavar="ID", help="Measure on this record; else on one that is made.")
-@click.option("--yes", is_flag=True, help="Do not ask before writing.")
+@yes_option
 @global_options
 @click.pass_obj
 def certify(options: Options, system: str, record: str | None, yes: bool) -> int:

@@ -22,9 +22,18 @@ from bidisync_espo_advo.cli.options import Options, global_options
         ("espo-advo demo --hostile", "the same while Advoware misbehaves"),
     ],
 )
-@click.option("--records", type=click.IntRange(0, 100_000), default=200, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same demo.")
-@click.option("--port", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones.")
+@click.option(
+    "--records",
+    metavar="N",
+    type=click.IntRange(0, 100_000),
+    default=200,
+    show_default=True,
+    help="So many parties in EspoCRM.",
+)
+@click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="The same seed, the same demo.")
+@click.option(
+    "--port", metavar="PORT", type=click.IntRange(0, 65_534), default=0, help="First of two ports; 0: free ones."
+)
 @click.option("--serve", "serves", is_flag=True, help="Keep simulators, worker and site running afterwards.")
 @click.option("--hostile", is_flag=True, help="The simulated Advoware misbehaves.")
 @global_options
@@ -48,11 +57,17 @@ def demo(options: Options, records: int, seed: int, port: int, serves: bool, hos
     ],
 )
 @click.argument("system", type=click.Choice(["espocrm", "advoware"]))
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
-@click.option("--records", type=click.IntRange(0, 100_000), default=0, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--shared", type=click.IntRange(0), default=0, help="advoware: so many are EspoCRM's first parties.")
-@click.option("--alike", type=click.IntRange(0), default=0, help="advoware: so many more, without birth date.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
+@click.option(
+    "--records", metavar="N", type=click.IntRange(0, 100_000), default=0, show_default=True, help="So many parties."
+)
+@click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="The same seed, the same parties.")
+@click.option(
+    "--shared", metavar="N", type=click.IntRange(0), default=0, help="advoware: so many are EspoCRM's first parties."
+)
+@click.option(
+    "--alike", metavar="N", type=click.IntRange(0), default=0, help="advoware: so many more, without birth date."
+)
 @click.option("--switch", "switches", multiple=True, metavar="NAME=VALUE", help="A behaviour; may be repeated.")
 @global_options
 def simulate(
