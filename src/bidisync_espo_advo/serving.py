@@ -33,6 +33,7 @@ from bidisync_espo_advo.web.pulse import Pulse
 
 START_S = 5.0
 STOP_S = 9.0
+LEAST_TOKEN = 16
 
 
 async def serve_command(settings: Settings, *, host: str | None, port: int | None, report: Report) -> int:
@@ -125,6 +126,8 @@ async def _start(works: Works, report: Report) -> None:
 
 def _token(settings: Settings, report: Report) -> str:
     if settings.web.token:
+        if len(settings.web.token) < LEAST_TOKEN:
+            report.note("web.token is so short that it can be guessed: take one like openssl rand -base64 32 makes")
         return settings.web.token
     token = secrets.token_urlsafe(32)
     report.note(f"web.token is empty, so this one was made for this run: {token}")
