@@ -8,11 +8,13 @@ from contextlib import AsyncExitStack
 import attrs
 
 from bidisync.clock import utc_text
+from bidisync.engine import Engine
 from bidisync.errors import Misconfigured
+from bidisync.guards import Run
 from bidisync.model import ABSENT, Decision, Seen, Side, Versions
 from bidisync.protocols import StateStore
 from bidisync.state import Journaled
-from bidisync_espo_advo.app import PartySync, open_store, open_sync
+from bidisync_espo_advo.app import open_store, open_sync
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.explaining import HEAD, Mask, because, entry_document, line
 from bidisync_espo_advo.operating import link_named, opened_state
@@ -125,16 +127,20 @@ async def undo_command(settings: Settings, *, what: str, report: Report) -> int:
         entries = await _entries(store, what)
         sync = await stack.enter_async_context(open_sync(settings, store=store))
         await sign_in(sync.remotes)
+        run = Run(sync.engine.parts.chance.token()[:16])
+        engine = sync.engine.during(run)
         with report.progress("undoing") as progress:
             undone = []
             for place, (link_id, mine) in enumerate(entries.items()):
-                undone.append(await _undo_one(sync, store, link_id, mine, what))
+                undone.append(await _undo_one(engine, store, link_id, mine, what))
                 if progress is not None:
                     progress(place + 1, len(entries))
     counts = {kind: sum(one["result"] == kind for one in undone) for kind in RESULTS}
     rows = [(words, f"{counts[kind]} records") for kind, words in RESULTS.items() if counts[kind] or kind in ALWAYS]
     rows += [("not found", f"{one['link']}: {one['why']}") for one in undone if one["result"] == "unresolved"]
-    report.show(f"Undo of {what}", rows, {**counts, "records": undone})
+    if counts["restored"] or counts["kept"]:
+        rows.append(("to take it back", f"espo-advo undo {run.id}"))
+    report.show(f"Undo of {what}", rows, {"run": run.id, **counts, "records": undone})
     return Exit.IN_SYNC if counts["restored"] == len(undone) else Exit.WAITING
 
 
@@ -150,7 +156,7 @@ async def _entries(store: StateStore, what: str) -> dict[str, list[Journaled]]:
 
 
 async def _undo_one(
-    sync: PartySync, store: StateStore, link_id: str, entries: Sequence[Journaled], what: str
+    engine: Engine, store: StateStore, link_id: str, entries: Sequence[Journaled], what: str
 ) -> dict[str, object]:
     decisions = [decision for entry in entries if entry.what == "update" for decision in entry.decisions]
     undo = Undo.of(decisions)
@@ -164,6 +170,6 @@ async def _undo_one(
         return {**told, "result": "unresolved", "why": str(error)}
     side = Side.LEFT if link.left_id is not None else Side.RIGHT
     ref = next(ref for ref in link.refs if ref.side is side)
-    outcome = await sync.engine.impose(ref, undo, by=f"undo of {what}")
+    outcome = await engine.impose(ref, undo, by=f"undo of {what}")
     told.update(restored=sorted(undo.restored), kept=sorted(undo.kept), state=outcome.state.value)
     return {**told, "result": undo.result}

@@ -58,9 +58,7 @@ async def test_a_tampered_log_is_detected_and_the_line_named(tmp_path, capsys):
         async with open_sync(settings) as sync:
             await sync.sweep()
         checked = await run("--json", "check", cwd=tmp_path)
-        says = (
-            "all 9 lines are as they were written; 9 of the newest entries were decided again, and came out the same"
-        )
+        says = "all 9 lines are as they were written; 9 of the newest entries were decided again, and came out the same"
         assert checked.json["log"] == {"works": True, "says": says}, checked.err
         assert await verify_command(settings, head=sound["head"], report=Report()) == 0
         assert "every line is as it was written" in capsys.readouterr().out
@@ -167,6 +165,10 @@ async def test_an_undo_goes_on_where_a_link_is_not_found_and_tells_erased_values
         assert "nothing is known" in by_link[f"left:{lost}"]["why"]
         assert by_link[f"left:{edited}"]["kept"] == ["addition"]
         assert [one["zusatz"] for one in office.pair(calm)] == ["Vorderhaus", "Vorderhaus"]
+        assert await undo_command(settings, what=done["run"], report=JSON) == 0, "an undo is undone like any run"
+        again = json.loads(capsys.readouterr().out)
+        assert {one["link"] for one in again["records"]} == {f"left:{edited}", f"left:{calm}"}
+        assert [one["zusatz"] for one in office.pair(calm)] == ["Hinterhaus", "Hinterhaus"]
         assert await undo_command(settings, what=run_of, report=Report()) == 1
         told = capsys.readouterr().out
         assert "was erased (forgotten, or too old)" in told
