@@ -175,7 +175,7 @@ async def test_check_names_what_works_and_writes_nothing(tmp_path):
         ended = await run("check", "--json", cwd=tmp_path)
         assert ended.status == 0
         assert {part: finding["works"] for part, finding in ended.json.items()} == dict.fromkeys(
-            ("espocrm", "webhooks", "advoware", "state", "lock"), True
+            ("espocrm", "webhooks", "advoware", "state", "log", "lock"), True
         )
         assert office.writes() == 0
         assert not (tmp_path / "espo-advo.db").exists()
