@@ -1,24 +1,43 @@
 """What tests of a sync need: checks of every protocol, replicas in memory, time that a test decides."""
 
+from bidisync.testing.broken import Broken
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.hints import check_hint_store
 from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.logs import check_decision_log
 from bidisync.testing.mappers import check_mapper
+from bidisync.testing.people import MappedPerson, MemoryLine, MemoryPerson, memory_trial
 from bidisync.testing.replica import FULL, Call, MemoryReplica
+from bidisync.testing.replicas.check import PROMISES, Judged, check_replica, judge_replica
+from bidisync.testing.replicas.trial import Examples, Line, MakeTrial, Mishap, Person, Trial
 from bidisync.testing.stores import check_state_store
 from bidisync.testing.strategies import check_conflict_strategy
 
 __all__ = [
     "FULL",
+    "PROMISES",
+    "Broken",
     "Call",
+    "Examples",
+    "Judged",
+    "Line",
+    "MakeTrial",
     "ManualClock",
+    "MappedPerson",
+    "MemoryLine",
+    "MemoryPerson",
     "MemoryReplica",
+    "Mishap",
+    "Person",
     "SeededChance",
+    "Trial",
     "check_conflict_strategy",
     "check_decision_log",
     "check_hint_store",
     "check_lock_provider",
     "check_mapper",
+    "check_replica",
     "check_state_store",
+    "judge_replica",
+    "memory_trial",
 ]

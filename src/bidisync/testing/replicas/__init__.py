@@ -1,0 +1,1 @@
+"""Whether a replica keeps what the engine relies on: ``check_replica`` and what it is told."""

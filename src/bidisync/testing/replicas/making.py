@@ -1,0 +1,191 @@
+"""What creates and deletes promise."""
+
+from __future__ import annotations
+
+from bidisync.errors import Duplicate, Permanent, Rejected, Stale, SyncError
+from bidisync.model import Conditional, Created, Deletion, Notes, Side, Verb
+from bidisync.state import Intent
+from bidisync.testing.broken import Broken, broken, holds
+from bidisync.testing.replicas.case import Case, NotJudgedError, alike
+
+
+async def makes_one_record(case: Case) -> None:
+    """A create makes one record with the fields given, which is read and listed under its id."""
+    for number in range(len(case.examples.records)):
+        before = await case.ids()
+        made = await _create(case, number)
+        record = case.record(number)
+        held = await case.held(made.id)
+        for name, value in record.items():
+            alike(name, case.kept(name, value), held.get(name), "when create makes a record")
+        case.shows(await case.replica.get(made.id), record, "when create makes a record and get reads it")
+        if made.snapshot is not None:
+            case.shows(made.snapshot, record, "in the snapshot that create answers with")
+        new = await case.ids() - before
+        holds(new == {made.id}, f"one create makes {len(new)} records", "send the request once, whatever happens")
+
+
+async def takes_new_fields_in_any_order(case: Case) -> None:
+    """The order in which fields are given makes no difference."""
+    record = dict(reversed(list(case.record().items())))
+    made = await case.replica.create(record, despite_duplicates=True)
+    case.shows(await case.replica.get(made.id), record, "when create is given the fields in another order")
+
+
+async def makes_twins_when_told_to(case: Case) -> None:
+    """Equal records are two, or a ``Duplicate`` that names the first; ``despite_duplicates`` makes the second."""
+    first = await _create(case, 0)
+    try:
+        second = await case.replica.create(case.record())
+    except Duplicate as error:
+        known = {one.id for one in error.existing}
+        holds(first.id in known, "Duplicate does not name the record that exists", "fill in Duplicate.existing")
+        second = await case.replica.create(case.record(), despite_duplicates=True)
+    holds(
+        second.id != first.id,
+        "a second create answers with the first record",
+        "raise Duplicate where the system knows such a record: the engine decides",
+    )
+
+
+async def writes_notes_with_a_new_record(case: Case) -> None:
+    """Notes that come with a create are on the record, and find it."""
+    if not case.can.keeps_notes:
+        raise NotJudgedError("keeps_notes is not declared")
+    one, two = case.examples.counterparts
+    id = (await case.replica.create(case.record(), notes=Notes(counterpart=one), despite_duplicates=True)).id
+    await case.replica.create(case.record(1), notes=Notes(counterpart=two), despite_duplicates=True)
+    await case.added()
+    await case.noted(id, one, "create loses the notes that it is given")
+    await case.finds(id, one)
+
+
+async def finds_what_a_lost_reply_made(case: Case) -> None:
+    """A create whose reply was lost is found again: by its counterpart, or by ``find_created``."""
+    _ = [page async for page in case.replica.list()]
+    watermark, sent_at = case.replica.newest, case.trial.now()
+    notes = Notes(counterpart=case.examples.counterparts[0]) if case.can.keeps_notes else None
+    made = await case.replica.create(case.record(), notes=notes, despite_duplicates=True)
+    if case.can.keeps_notes:
+        await case.finds(made.id, case.examples.counterparts[0])
+        return
+    if not case.can.finds_created:
+        raise NotJudgedError("neither keeps_notes nor finds_created is declared")
+    intent = Intent(Verb.CREATE, Side.RIGHT, case.record(), sent_at, sent_at, watermark)
+    found = {one.id for one in await case.replica.find_created(intent)}
+    holds(
+        made.id in found,
+        "find_created misses the record that a create made",
+        "look through everything newer than the intent's watermark, or declare finds_created=False",
+    )
+
+
+async def says_what_is_refused(case: Case) -> None:
+    """What the system refuses is ``Rejected`` or ``Unmappable``, and makes nothing."""
+    if case.examples.invalid is None:
+        raise NotJudgedError("the examples name no invalid record")
+    before = await case.ids()
+    try:
+        await case.replica.create(case.examples.invalid, despite_duplicates=True)
+    except Permanent:
+        pass
+    except SyncError as error:
+        raise Broken(
+            f"create raises {type(error).__name__} for a record that the system refuses",
+            "raise Rejected: the engine would try for ever what can't succeed",
+        ) from error
+    else:
+        broken("create swallows the refusal of the system", "raise Rejected, with the field where the system names it")
+    holds(await case.ids() == before, "create makes a record that it says was refused", "make nothing, or say so")
+
+
+async def deletes_what_it_says(case: Case) -> None:
+    """A delete ends that record and no other; where it is forbidden it is ``Rejected`` and ends nothing."""
+    id, stranger = await case.added(), await case.added(1)
+    seen = await case.replica.get(id)
+    if case.can.deletion is Deletion.FORBIDDEN:
+        try:
+            await case.replica.delete(seen)
+        except Rejected:
+            await case.held(id)
+            return
+        broken("deletion is declared FORBIDDEN, and delete does not refuse", "raise Rejected, or declare what it does")
+    await case.replica.delete(seen)
+    holds((await case.replica.get(id)).gone, "a deleted record is not gone", "let get answer gone=True, in a trash too")
+    rows = {row.id async for page in case.replica.list() for row in page.snapshots if not row.gone}
+    holds(id not in rows, "list shows a record that was deleted", "leave out what is deleted, or give it as gone")
+    holds(stranger in rows, "delete deletes another record too", "address the record by the id of the snapshot")
+    holds(
+        case.can.deletion is Deletion.SOFT or id not in await case.person.trash(),
+        "deletion is declared HARD, and the record lies in a trash",
+        "declare deletion=SOFT: people are told that it can be brought back",
+    )
+
+
+async def does_not_delete_what_has_moved(case: Case) -> None:
+    """Where writes are enforced, a record that was edited since it was read is not deleted: ``Stale``."""
+    deletes = case.can.deletion is not Deletion.FORBIDDEN
+    if not deletes or case.can.conditional_write is not Conditional.ENFORCED:
+        raise NotJudgedError("deletes are forbidden, or writes not ENFORCED")
+    id, name = await case.added(), case.names()[0]
+    seen = await case.replica.get(id)
+    await case.person.edit(id, {name: case.another(name, case.record()[name])})
+    try:
+        await case.replica.delete(seen)
+    except Stale:
+        await case.held(id)
+        return
+    broken("delete ends a record that was edited since it was read", "send the version seen; raise Stale")
+
+
+async def takes_a_second_delete_calmly(case: Case) -> None:
+    """What is deleted already needs no second deletion: silence, or ``Stale``."""
+    if case.can.deletion is Deletion.FORBIDDEN:
+        raise NotJudgedError("deletes are forbidden")
+    id = await case.added()
+    seen = await case.replica.get(id)
+    await case.replica.delete(seen)
+    try:
+        await case.replica.delete(seen)
+    except Stale:
+        pass
+    except SyncError as error:
+        raise Broken(
+            f"a second delete raises {type(error).__name__}",
+            "that it is gone already is as good: say nothing, or Stale",
+        ) from error
+
+
+async def leaves_out_fields_that_it_is_not_given(case: Case) -> None:
+    """A create invents no value: what it is not given is empty, or a default that a person gets too."""
+    name = case.names()[0]
+    try:
+        theirs = await case.held(await case.person.add({name: case.record()[name]}))
+        made = await case.replica.create({name: case.record()[name]}, despite_duplicates=True)
+    except Permanent as error:
+        raise NotJudgedError("the system takes no record of one field alone") from error
+    held = await case.held(made.id)
+    for other in case.record():
+        holds(
+            other == name or held.get(other) == theirs.get(other),
+            f"create makes up a value of {other!r}, which it was not given",
+            "send only the fields that were given",
+        )
+
+
+async def _create(case: Case, number: int) -> Created:
+    return await case.replica.create(case.record(number), despite_duplicates=True)
+
+
+LAWS = (
+    makes_one_record,
+    takes_new_fields_in_any_order,
+    makes_twins_when_told_to,
+    writes_notes_with_a_new_record,
+    finds_what_a_lost_reply_made,
+    leaves_out_fields_that_it_is_not_given,
+    says_what_is_refused,
+    deletes_what_it_says,
+    does_not_delete_what_has_moved,
+    takes_a_second_delete_calmly,
+)
