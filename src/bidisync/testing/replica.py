@@ -117,11 +117,14 @@ class MemoryReplica:
         return {id: self._snapshot(id, row=True) for id in ids if id in self.records}
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
-        """All records in pages of 50."""
+        """All records in pages of 50, or those changed since a cursor, if it can."""
         self._call(Call("list"))
-        ids = list(self.records)
-        for start in range(0, len(ids), 50):
-            yield Page(tuple(self._snapshot(id, row=True) for id in ids[start : start + 50] if id in self.records))
+        here, can = str(self._tokens), self.capabilities.changed_since
+        after = int(since or 0) if can else 0
+        ids = [id for id, record in self.records.items() if record.version > after]
+        for start in range(0, max(len(ids), 1 if can else 0), 50):
+            rows = tuple(self._snapshot(id, row=True) for id in ids[start : start + 50] if id in self.records)
+            yield Page(rows, here if can and start + 50 >= len(ids) else None)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

@@ -97,9 +97,9 @@ async def says_that_nothing_arrived(case: Case) -> None:
                     )
             again = case.line.writes - sent
             holds(again <= 1, f"{call} is sent {again} times when it failed ({mishap.value})", "never repeat a write")
-    held = await case.held(id)
+    now, held = await case.ids(), await case.held(id)
     same = all(held.get(field) == case.kept(field, value) for field, value in case.record().items())
-    holds(same and await case.ids() == before, "a write that failed was made later", "keep no queue of your own")
+    holds(same and now == before, "a write that failed was made later", "keep no queue of your own")
 
 
 async def recovers(case: Case) -> None:

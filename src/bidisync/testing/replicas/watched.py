@@ -69,14 +69,20 @@ class Watched:
                 snapshot.id == id, "get_many answers with a record under the id of another", "key rows by their own id"
             )
             holds(
-                snapshot.row, "get_many answers with rows that are not marked", "set row=True on what a bulk read gave"
+                snapshot.row or snapshot.gone,
+                "get_many answers with rows that are not marked",
+                "set row=True on what a bulk read gave",
             )
         return found
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """Pages of rows."""
         pages = self.replica.list(since)
-        holds(hasattr(pages, "__anext__"), "list is no asynchronous iterator", "write it as an async generator of Page")
+        if not hasattr(pages, "__anext__"):
+            close = getattr(pages, "close", None)  # a coroutine that nobody awaits
+            if close is not None:
+                close()
+            broken("list is no asynchronous iterator", "write it as an async generator of Page")
         while True:
             try:
                 page = await self._ask("list", pages.__anext__())

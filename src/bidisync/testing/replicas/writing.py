@@ -55,7 +55,7 @@ async def clears_a_field(case: Case) -> None:
 async def touches_nothing_else(case: Case) -> None:
     """An update changes the fields it was given and no other, mapped or not."""
     for name, value in case.record().items():
-        id, stranger = await case.added(), await case.added(1)
+        id, stranger = await case.added(), await case.added()
         before, others = await case.held(id), await case.held(stranger)
         await case.replica.update(await case.replica.get(id), {name: case.another(name, value)})
         held = await case.held(id)
