@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, SEARCHED, Right, trial_of
 
 from bidisync import Capabilities
-from bidisync.testing import PROMISES, Broken, check_replica, judge_replica
-from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, SEARCHED, Right, trial_of
+from bidisync.testing import PROMISES, check_replica, judge_replica
 
 
 @pytest.mark.parametrize("capabilities", [ABLE, SEARCHED, PLAIN, Capabilities()])

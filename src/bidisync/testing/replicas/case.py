@@ -88,8 +88,8 @@ class Case:
             f"{call} gives another version than get for the same state",
             "use the same token for both, or None in rows",
         )
-        for name, value in record.fields.items():
-            shown = row.fields.get(name, ABSENT)
+        for name in self.record():
+            value, shown = record.fields.get(name, ABSENT), row.fields.get(name, ABSENT)
             if shown is ABSENT and not self.can.row_is_complete:
                 continue
             holds(

@@ -225,7 +225,8 @@ async def _written(case: Case, id: str, name: str, value: Value) -> None:
         now = await case.replica.update(seen, {name: value})
     except Permanent as error:
         raise Broken(
-            f"update refuses a value of {name!r} ({type(error).__name__})", "take it out of the examples"
+            f"update refuses {value!r} in the field {name!r} ({type(error).__name__})",
+            "name only texts that the system takes: Examples.values instead of Examples.texts where it is particular",
         ) from error
     kept, how = case.kept(name, value), "when update writes a record"
     read = await case.replica.get(id)
