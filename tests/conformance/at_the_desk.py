@@ -20,6 +20,7 @@ from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
 from bidisync_espo_advo.simulators.server import Control, FaultRule
 
 ALWAYS = 10**9
+UNMEASURED_CRM, UNMEASURED_ERP = EspoProfile(), AdvowareProfile()
 
 
 @attrs.frozen
@@ -108,7 +109,7 @@ async def closing(remotes: Remotes) -> AsyncIterator[None]:
 
 
 def espocrm_trials(
-    *, mapped: bool = False, profile: EspoProfile = EspoProfile(), switches: Mapping[str, str] = {}
+    *, mapped: bool = False, profile: EspoProfile = UNMEASURED_CRM, switches: Mapping[str, str] = {}
 ) -> Callable[[], AbstractAsyncContextManager[Trial]]:
     """Trials of the EspoCRM replica, each with a simulator of its own."""
 
@@ -126,7 +127,7 @@ def espocrm_trials(
 
 
 def advoware_trials(
-    *, mapped: bool = False, profile: AdvowareProfile = AdvowareProfile(), switches: Mapping[str, str] = {}
+    *, mapped: bool = False, profile: AdvowareProfile = UNMEASURED_ERP, switches: Mapping[str, str] = {}
 ) -> Callable[[], AbstractAsyncContextManager[Trial]]:
     """Trials of the Advoware replica, each with a simulator of its own."""
 

@@ -2,6 +2,7 @@
 
 from bidisync.testing.broken import Broken
 from bidisync.testing.clock import ManualClock, SeededChance
+from bidisync.testing.detectors import check_detector
 from bidisync.testing.hints import check_hint_store
 from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.logs import check_decision_log
@@ -33,6 +34,7 @@ __all__ = [
     "Trial",
     "check_conflict_strategy",
     "check_decision_log",
+    "check_detector",
     "check_hint_store",
     "check_lock_provider",
     "check_mapper",

@@ -1,4 +1,4 @@
-"""What every conflict strategy promises, as assertions: run it on yours."""
+"""What every conflict strategy promises: run the check on yours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import attrs
 
 from bidisync.model import ABSENT, Conflict, Contested, Defer, Resolution, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
+from bidisync.testing.broken import broken, holds
 
 VALUES: tuple[Value, ...] = (None, "", "a", "A", "ab", "b", 0, 1, 2.5, True, (), ("a",), ("a", "b"), ("b", "c"))
 """Values of every kind, among them an empty text, which is no empty field, and lists."""
@@ -22,19 +23,19 @@ def check_conflict_strategy(
     cases: int = 2000,
     seed: int = 0,
 ) -> None:
-    """Ask the strategy about many conflicts, and assert the laws that the engine relies on.
+    """Ask the strategy about many conflicts, and fail with the first law that it breaks.
 
     ``values`` are what the fields may hold. One that ``invents`` values may answer with what
     neither side held; all others choose, or merge lists. The same seed asks the same
-    questions. ``AssertionError`` names the law that is broken.
+    questions.
     """
     rng = random.Random(seed)
     for _ in range(cases):
         conflict = _conflict(rng, values)
         answer = strategy(conflict)
-        assert strategy(conflict) == answer, "the same conflict gets the same answer"
+        holds(strategy(conflict) == answer, "the same conflict gets the same answer")
         if isinstance(answer, Defer):
-            assert answer.reason, "an answer that defers says why"
+            holds(answer.reason, "an answer that defers says why")
             continue
         _answers_what_was_asked(conflict, answer)
         _is_stable(strategy, conflict, answer)
@@ -56,8 +57,8 @@ def _conflict(rng: random.Random, values: Sequence[Value]) -> Conflict:
 
 def _answers_what_was_asked(conflict: Conflict, answer: Resolution) -> None:
     assert not isinstance(answer, Defer)
-    assert set(answer) == set(conflict.fields), "every field of the conflict is answered, and no other"
-    assert all(value is not ABSENT for value in map(_seen, answer.values())), "an answer is never ABSENT"
+    holds(set(answer) == set(conflict.fields), "every field of the conflict is answered, and no other")
+    holds(all(value is not ABSENT for value in map(_seen, answer.values())), "an answer is never ABSENT")
 
 
 def _seen(value: Seen) -> Seen:
@@ -76,8 +77,9 @@ def _is_stable(strategy: ConflictStrategy, conflict: Conflict, answer: Resolutio
         if not half:
             continue
         again = strategy(attrs.evolve(conflict, fields=half))
-        assert not isinstance(again, Defer), "asked again with its own answer on one side, it must not defer"
-        assert all(again[name] == answer[name] for name in half), "asked again with its own answer, it answers the same"
+        if isinstance(again, Defer):
+            broken("asked again with its own answer on one side, it must not defer")
+        holds(all(again[name] == answer[name] for name in half), "asked again with its own answer, it answers the same")
 
 
 def _written(contested: Contested, side: Side, value: Value) -> Contested:
@@ -90,6 +92,6 @@ def _chooses(conflict: Conflict, answer: Resolution) -> None:
         value, known = answer[name], (contested.base, contested.left, contested.right)
         if isinstance(value, tuple):
             items = {item for one in known if isinstance(one, tuple) for item in one}
-            assert value in known or set(value) <= items, "a merged list holds items of the three versions alone"
+            holds(value in known or set(value) <= items, "a merged list holds items of the three versions alone")
         else:
-            assert value in known, "the answer is one of the three versions"
+            holds(value in known, "the answer is one of the three versions")

@@ -1,0 +1,106 @@
+"""The checks of detectors, stores and locks pass for what is shipped, and name the fault of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+import pytest
+from gallery_parts import BY_CONTENT, DETECTORS, LOCKS, STORES
+
+from bidisync import LockProvider, StateStore, by_version, first_that_knows
+from bidisync.clock import SystemClock
+from bidisync.detectors import ByContent, ByTimestamp
+from bidisync.locks.local import LocalLocks
+from bidisync.locks.none import NoLocks
+from bidisync.mapping import same_text
+from bidisync.testing import Broken, check_detector, check_lock_provider, check_state_store
+
+SPELLED = ByContent(dict.fromkeys(BY_CONTENT.keys, same_text))
+
+
+def named(value):
+    return getattr(value, "__name__", type(value).__name__)
+
+
+@pytest.mark.parametrize("detector", [by_version, ByTimestamp(), ByTimestamp(in_fold=lambda stamp: True)], ids=named)
+def test_a_shipped_detector_keeps_its_promises(detector):
+    check_detector(detector)
+
+
+@pytest.mark.parametrize("detector", [BY_CONTENT, first_that_knows(by_version, ByTimestamp(), BY_CONTENT)], ids=named)
+def test_a_shipped_detector_that_always_knows_keeps_its_promises(detector):
+    check_detector(detector, always_knows=True)
+
+
+def test_a_detector_is_judged_by_the_keys_that_it_compares_by():
+    check_detector(SPELLED, always_knows=True, keys=SPELLED.keys)
+    with pytest.raises(Broken, match="the change of a field is missed"):
+        check_detector(SPELLED)
+    with pytest.raises(Broken, match="a difference in spelling"):
+        check_detector(BY_CONTENT, keys=SPELLED.keys)
+
+
+def test_time_stamps_of_a_minute_fool_a_detector_that_counts_on_seconds():
+    check_detector(ByTimestamp(resolution_s=60), resolution_s=60)
+    with pytest.raises(Broken, match="the edit came soon after the look"):
+        check_detector(first_that_knows(ByTimestamp(), BY_CONTENT), resolution_s=60)
+
+
+@pytest.mark.parametrize(("detector", "words"), DETECTORS, ids=named)
+def test_a_wrong_detector_is_told_by_its_fault(detector, words):
+    with pytest.raises(Broken) as told:
+        check_detector(detector, always_knows=True)
+    assert words in str(told.value)
+    assert told.value.remedy
+
+
+@pytest.mark.parametrize(("kind", "words"), STORES, ids=named)
+async def test_a_wrong_store_is_told_by_its_fault(kind, words):
+    async def make() -> StateStore:
+        return kind()
+
+    with pytest.raises(AssertionError) as told:
+        await check_state_store(make)
+    assert words in str(told.value)
+
+
+@attrs.define
+class Skipping:
+    """Real time, of which a test may skip some."""
+
+    skipped: float = 0.0
+
+    def now(self) -> float:
+        return SystemClock().now() + self.skipped
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic() + self.skipped
+
+    async def sleep(self, seconds: float) -> None:
+        await SystemClock().sleep(seconds)
+
+
+async def judge_locks(kind: Callable[..., LockProvider]) -> None:
+    clock = Skipping()
+    locks = kind(lease_s=10.0, clock=clock)
+
+    async def make() -> LockProvider:
+        return locks
+
+    async def expire() -> None:
+        clock.skipped += 10.1
+
+    await check_lock_provider(make, expire=expire)
+
+
+async def test_leases_within_a_process_end_by_themselves():
+    await judge_locks(partial(LocalLocks, wait_s=0.05))
+
+
+@pytest.mark.parametrize(("kind", "words"), LOCKS, ids=named)
+async def test_a_wrong_lock_provider_is_told_by_its_fault(kind, words):
+    with pytest.raises(Broken) as told:
+        await judge_locks(kind if kind is NoLocks else partial(kind, wait_s=0.05))
+    assert words in str(told.value)
