@@ -3,6 +3,7 @@
 from bidisync.testing.broken import Broken
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.detectors import check_detector
+from bidisync.testing.faulty import Fault, Faulty, at_random, in_turn
 from bidisync.testing.hints import check_hint_store
 from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.logs import check_decision_log
@@ -20,6 +21,8 @@ __all__ = [
     "Broken",
     "Call",
     "Examples",
+    "Fault",
+    "Faulty",
     "Judged",
     "Line",
     "MakeTrial",
@@ -32,6 +35,7 @@ __all__ = [
     "Person",
     "SeededChance",
     "Trial",
+    "at_random",
     "check_conflict_strategy",
     "check_decision_log",
     "check_detector",
@@ -40,6 +44,7 @@ __all__ = [
     "check_mapper",
     "check_replica",
     "check_state_store",
+    "in_turn",
     "judge_replica",
     "memory_trial",
 ]

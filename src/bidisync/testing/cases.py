@@ -119,3 +119,41 @@ def situations(draw: st.DrawFn, /, **fixed: Any) -> tuple[Policy, Moment]:
 
 def _respelled(value: Value) -> Value:
     return value.swapcase() if isinstance(value, str) else value
+
+
+@st.composite
+def records(draw: st.DrawFn, policy: Policy) -> dict[str, Value]:
+    """A record under this policy: what is required is filled in."""
+    full = values().filter(lambda value: value is not None)
+    return {field.name: draw(full if field.required else values()) for field in policy.fields}
+
+
+@attrs.frozen
+class Edit:
+    """What one person does to one record: change fields, make it, or (with ``fields`` of ``None``) delete it.
+
+    ``record`` counts the records in the order in which they were made.
+    """
+
+    side: Side
+    record: int
+    fields: dict[str, Value] | None
+
+
+@st.composite
+def edits(draw: st.DrawFn, policy: Policy, *, most: int = 8, deletes: bool = False) -> list[Edit]:
+    """What people do on both sides: the first edit of each number makes that record."""
+    made = 0
+    found: list[Edit] = []
+    for _ in range(draw(st.integers(1, most))):
+        side, number = draw(st.sampled_from(list(Side))), draw(st.integers(0, made))
+        if number == made:
+            found.append(Edit(side, number, draw(records(policy))))
+            made += 1
+        elif deletes and draw(st.integers(0, 9)) == 0:
+            found.append(Edit(side, number, None))
+        else:
+            field = draw(st.sampled_from(policy.fields))
+            full = values().filter(lambda value: value is not None)
+            found.append(Edit(side, number, {field.name: draw(full if field.required else values())}))
+    return found
