@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, SEARCHED, Right, trial_of
 
 from bidisync import Capabilities
-from bidisync.testing import PROMISES, check_replica, judge_replica
+from bidisync.testing import PROMISES, Broken, Examples, check_replica, judge_replica
 
 
 @pytest.mark.parametrize("capabilities", [ABLE, SEARCHED, PLAIN, Capabilities()])
@@ -27,3 +30,30 @@ async def test_a_wrong_replica_is_told_by_its_fault(kind, capabilities, words):
     faults = [str(fault) for fault in judged.broken]
     assert any(words in fault for fault in faults), faults
     assert all(fault.promise and fault.remedy for fault in judged.broken)
+
+
+def test_the_page_counts_the_promises():
+    page = (Path(__file__).parents[2] / "docs" / "testing-your-own.md").read_text()
+    assert f"| {len(PROMISES)} promises: " in page
+    assert all(promise.endswith(".") for promise in PROMISES.values())
+
+
+def test_a_promise_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="no promise 'keeps_pace'"):
+        asyncio.run(judge_replica(trial_of(Right, ABLE), EXAMPLES, only=["keeps_pace"]))
+
+
+async def test_a_check_stops_at_the_first_fault_and_can_leave_one_out():
+    kind, capabilities, words = next(one for one in GALLERY if one[0].__name__ == "ListsAPageTwice")
+    with pytest.raises(Broken, match=words) as told:
+        await check_replica(trial_of(kind, capabilities), EXAMPLES, only=["lists_every_record_once"])
+    assert told.value.promise == "lists_every_record_once"
+    judged = await check_replica(trial_of(kind, capabilities), EXAMPLES, without=["lists_every_record_once"])
+    assert judged.not_judged["lists_every_record_once"] == "left out"
+
+
+def test_examples_that_can_show_nothing_are_refused():
+    with pytest.raises(ValueError, match="two records"):
+        Examples(records=[{"a": 1, "b": 2}])
+    with pytest.raises(ValueError, match="'b' is the same in all records"):
+        Examples(records=[{"a": 1, "b": 2}, {"a": 2, "b": 2}])
