@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from bidisync import ABSENT, Capabilities, Snapshot
-from bidisync.errors import Rejected, Stale, SyncError, Transient, Unavailable, Unconfirmed
+from bidisync.errors import Duplicate, Rejected, Stale, SyncError, Transient, Unavailable, Unconfirmed
 from bidisync.model import Conditional, Created, Deletion, Page
 from bidisync.testing import FULL, Examples, ManualClock, MemoryLine, MemoryPerson, MemoryReplica, Trial
 
@@ -207,6 +207,19 @@ class ReadsInMilliseconds(Right):
         return attrs.evolve(await Right.get(self, id), seen_at=self.now() * 1000)
 
 
+@told("an id like '../r1' leads somewhere else")
+class TakesTheTailOfAnId(Right):
+    async def get(self, id):
+        return await Right.get(self, id.rpartition("/")[2])
+
+
+@told("an id like '%' leads to a record")
+class SearchesByPattern(Right):
+    async def get(self, id):
+        found = next((one for one in self.records if id in (one, "%")), id)
+        return attrs.evolve(await Right.get(self, found), id=id)
+
+
 @told("get gives a time of the type str")
 class TimesAsText(Right):
     async def get(self, id):
@@ -271,6 +284,18 @@ class PagesByOffset(Right):
         while rows := [id for id, r in self.records.items() if r.version > after][start : start + 50]:
             yield Page(tuple(self._snapshot(id, row=True) for id in rows), here if len(rows) < 50 else None)
             start += 50
+
+
+@told("list leaves out 70 records of 120")
+class PagesByTimeAlone(Right):
+    """Each page begins behind the time stamp of the last row, which its neighbours share."""
+
+    async def list(self, since=None):
+        rows = [self._snapshot(id, row=True) for id in self.records]
+        last = 0.0
+        while page := [row for row in rows if row.modified_at > last][:50]:
+            yield Page(tuple(page), str(self._tokens))
+            last = page[-1].modified_at
 
 
 @told("list shows a record that was deleted")
@@ -610,6 +635,22 @@ class SaysThatNothingWasWritten(Right):
 class LooksForTheWrongOnes(Right):
     async def find_created(self, intent):
         return [one for one in await Right.find_created(self, intent) if int(one.id[1:]) > self._number]
+
+
+@told("of creates at the same time two answer with one id")
+class AnswersTheNewest(Right):
+    async def create(self, fields, **options):
+        await Right.create(self, fields, **options)
+        await asyncio.sleep(0)
+        return Created(list(self.records)[-1])
+
+
+@told("Duplicate does not name the record that exists")
+class NamelessDuplicate(Right):
+    async def create(self, fields, *, notes=None, despite_duplicates=False):
+        if not despite_duplicates and any(r.fields.get("name") == fields.get("name") for r in self.records.values()):
+            raise Duplicate("409")
+        return await Right.create(self, fields, notes=notes)
 
 
 @told("a second create answers with the first record")

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import attrs
 import pytest
 from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, SEARCHED, Right, trial_of
 
-from bidisync import Capabilities
-from bidisync.testing import PROMISES, Broken, Examples, check_replica, judge_replica
+from bidisync import Capabilities, FieldMap, FieldMapper, Mapped
+from bidisync.testing import (
+    PROMISES,
+    Broken,
+    Examples,
+    MappedPerson,
+    MemoryReplica,
+    Trial,
+    check_replica,
+    judge_replica,
+    memory_trial,
+)
 
 
 @pytest.mark.parametrize("capabilities", [ABLE, SEARCHED, PLAIN, Capabilities()])
@@ -17,6 +28,19 @@ async def test_the_replica_that_is_made_wrong_is_right(capabilities):
     judged = await check_replica(trial_of(Right, capabilities), EXAMPLES)
     assert not judged.broken
     assert set(judged.kept) | set(judged.not_judged) == set(PROMISES)
+
+
+async def test_a_mapped_replica_in_memory_keeps_its_promises():
+    mapper = FieldMapper(tuple(FieldMap(name, name.upper()) for name in ("name", "city")))
+
+    async def make() -> Trial:
+        inner = MemoryReplica(capabilities=ABLE, names=("NAME", "CITY"))
+        trial = memory_trial(inner)
+        return attrs.evolve(trial, replica=Mapped(inner, mapper), person=MappedPerson(trial.person, mapper))
+
+    records = [{"name": "Ada", "city": "Ulm"}, {"name": "Eva", "city": None}]
+    judged = await check_replica(make, Examples(records=records, texts=["name"], unmapped={"size": 38}))
+    assert len(judged.kept) == len(PROMISES) - 3
 
 
 async def test_every_promise_is_judged_by_one_right_replica_or_another():

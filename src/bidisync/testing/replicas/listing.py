@@ -97,28 +97,29 @@ async def lists_what_changed_since(case: Case) -> None:
 
 
 async def loses_no_edit_between_pages(case: Case) -> None:
-    """What is edited while a list is read comes with the next one from its cursor."""
-    ids = [await case.added(number) for number in range(case.examples.crowd)]
-    if not case.can.changed_since:
-        raise NotJudgedError("changed_since is not declared")
-    pages = case.replica.list()
-    first = await _next(pages)
-    holds(first is not None and first.snapshots, "list gives no page although there are records", "yield them as pages")
-    assert first is not None
-    edited = [row.id for row in first.snapshots if row.id in ids][:3]
-    for id in edited:
-        await case.person.edit(id, _other_values(case, ids.index(id)))
-    rest = [first, *[page async for page in pages]]
-    again = {row.id for page in rest[1:] for row in page.snapshots}
-    cursor = next((page.cursor for page in reversed(rest) if page.cursor), None)
-    holds(cursor is not None, NO_CURSOR, "name in each page where to go on from")
-    again |= {row.id async for page in case.replica.list(cursor) for row in page.snapshots}
-    lost = set(edited) - again
-    holds(
-        not lost,
-        f"the cursor skips {_many(lost)} that was edited while the list was read",
-        "let the cursor stand where the list began, or at the newest row of the page it comes with",
-    )
+    """What is edited while a list is read comes with the next one from its cursor, also with what changed since."""
+    ids = [await case.added()]
+    begin = await _cursor(case)
+    ids += [await case.added(number) for number in range(1, case.examples.crowd)]
+    for since in (None, begin):
+        pages = case.replica.list(since)
+        first = await _next(pages)
+        if first is None:
+            broken("list gives no page although there are records", "yield them as pages")
+        edited = [row.id for row in first.snapshots if row.id in ids][:3]
+        for id in edited:
+            await case.person.edit(id, _other_values(case, ids.index(id)))
+        rest = [page async for page in pages]
+        again = {row.id for page in rest for row in page.snapshots}
+        cursor = next((page.cursor for page in reversed([first, *rest]) if page.cursor), None)
+        holds(cursor is not None, NO_CURSOR, "name in each page where to go on from")
+        again |= {row.id async for page in case.replica.list(cursor) for row in page.snapshots}
+        lost = set(edited) - again
+        holds(
+            not lost,
+            f"the cursor skips {_many(lost)} that was edited while the list was read",
+            "let the cursor stand where the list began, or at the newest row of the page it comes with",
+        )
 
 
 async def goes_on_from_any_page(case: Case) -> None:

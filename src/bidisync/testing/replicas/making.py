@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bidisync.errors import Duplicate, Permanent, Rejected, Stale, SyncError
 from bidisync.model import Conditional, Created, Deletion, Notes, Side, Verb
 from bidisync.state import Intent
@@ -30,6 +32,15 @@ async def takes_new_fields_in_any_order(case: Case) -> None:
     record = dict(reversed(list(case.record().items())))
     made = await case.replica.create(record, despite_duplicates=True)
     case.shows(await case.replica.get(made.id), record, "when create is given the fields in another order")
+
+
+async def makes_each_of_many_at_once(case: Case) -> None:
+    """Creates at the same time make a record each, with its own fields."""
+    made = await asyncio.gather(*(_create(case, number) for number in range(4)))
+    ids = [one.id for one in made]
+    holds(len(set(ids)) == 4, "of creates at the same time two answer with one id", "keep no state per request")
+    for number, id in enumerate(ids):
+        case.shows(await case.replica.get(id), case.record(number), "when several records are made at once")
 
 
 async def makes_twins_when_told_to(case: Case) -> None:
@@ -180,6 +191,7 @@ async def _create(case: Case, number: int) -> Created:
 LAWS = (
     makes_one_record,
     takes_new_fields_in_any_order,
+    makes_each_of_many_at_once,
     makes_twins_when_told_to,
     writes_notes_with_a_new_record,
     finds_what_a_lost_reply_made,

@@ -11,6 +11,8 @@ from bidisync.model import ABSENT, ClockTrust, Conditional
 from bidisync.testing.broken import Broken, broken, holds
 from bidisync.testing.replicas.case import Case, NotJudgedError, alike
 
+LED = "quote ids where they stand in an address or a query, and answer gone for what no record can be called"
+
 
 async def shows_what_is_there(case: Case) -> None:
     """``get`` shows every field as a person entered it, the empty ones as empty."""
@@ -197,6 +199,29 @@ async def answers_each_of_many_at_once(case: Case) -> None:
         case.shows(snapshot, case.record(number % 4), "when several records are read at once")
 
 
+async def is_not_led_elsewhere(case: Case) -> None:
+    """An id that nobody has is nobody's, whatever it looks like: hints come from elsewhere."""
+    id, other = await case.added(), await case.added(1)
+    for odd in (
+        "..",
+        f"../{id}",
+        f"{other}/../{id}",
+        f"{id}/",
+        f"{id}?x=1",
+        f"{id}#x",
+        f"{id}' OR '1'='1",
+        "%",
+        "\x00",
+    ):
+        try:
+            found = await case.replica.get(odd)
+        except Broken as fault:
+            raise Broken(f"an id like {odd!r} leads somewhere else ({fault.fault})", LED) from fault
+        except SyncError:
+            continue
+        holds(found.gone, f"an id like {odd!r} leads to a record", LED)
+
+
 async def is_right_about_itself(case: Case) -> None:
     """Capabilities do not change while the replica is used."""
     before = case.can
@@ -222,5 +247,6 @@ LAWS = (
     keeps_time,
     gives_copies,
     answers_each_of_many_at_once,
+    is_not_led_elsewhere,
     is_right_about_itself,
 )
