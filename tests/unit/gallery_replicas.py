@@ -161,7 +161,7 @@ class ChangesWhatItGave(Right):
         return attrs.evolve(found, fields=fields)
 
 
-@told("the field 'since' is no longer empty")
+@told("get reads it, the field 'since' is no longer empty")
 class EmptyAsText(Right):
     def _snapshot(self, id, *, row):
         found = Right._snapshot(self, id, row=row)
@@ -449,7 +449,7 @@ class Composes(Right):
         return await Right.update(self, seen, composed, **options)
 
 
-@told("the field 'since' is no longer empty")
+@told("update writes a record, the field 'since' is no longer empty")
 class IgnoresClearing(Right):
     async def update(self, seen, changes, **options):
         return await Right.update(self, seen, {n: v for n, v in changes.items() if v is not None}, **options)
