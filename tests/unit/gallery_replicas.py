@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import attrs
@@ -205,6 +206,14 @@ class ShowsItsTrash(Right):
 class ReadsInMilliseconds(Right):
     async def get(self, id):
         return attrs.evolve(await Right.get(self, id), seen_at=self.now() * 1000)
+
+
+@told("get goes on although it was cancelled")
+class CantBeStopped(Right):
+    async def get(self, id):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return await Right.get(self, id)
 
 
 @told("an id like '../r1' leads somewhere else")

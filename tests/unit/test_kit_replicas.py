@@ -11,6 +11,7 @@ import pytest
 from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, SEARCHED, Right, trial_of
 
 from bidisync import Capabilities, FieldMap, FieldMapper, Mapped
+from bidisync.errors import SyncError
 from bidisync.testing import (
     PROMISES,
     Broken,
@@ -94,3 +95,38 @@ def test_examples_that_can_show_nothing_are_refused():
         Examples(records=[{"a": 1, "b": 2}])
     with pytest.raises(ValueError, match="'b' is the same in all records"):
         Examples(records=[{"a": 1, "b": 2}, {"a": 2, "b": 2}])
+
+
+async def test_a_replica_that_repeats_a_read_for_ever_does_not_stop_the_check():
+    class Insists(Right):
+        async def get(self, id):
+            while True:
+                try:
+                    return await Right.get(self, id)
+                except SyncError:
+                    await asyncio.sleep(0.01)
+
+    only = ["takes_only_an_absence_for_gone"]
+    with pytest.raises(Broken, match=r"does not end within 0\.1 seconds"):
+        await check_replica(trial_of(Insists, ABLE), EXAMPLES, only=only, patience_s=0.1)
+
+
+async def test_a_system_whose_lists_lag_is_given_time():
+    class Lags(Right):
+        shown: frozenset[str] = frozenset()
+
+        async def list(self, since=None):
+            async for page in Right.list(self, since):
+                seen = tuple(row for row in page.snapshots if row.id in self.shown)
+                yield attrs.evolve(page, snapshots=seen)
+
+        async def settle(self) -> None:
+            self.shown = frozenset(self.records)
+
+    async def patient() -> Trial:
+        trial = await trial_of(Lags, ABLE)()
+        return attrs.evolve(trial, settle=trial.replica.settle)
+
+    only = ["lists_every_record_once", "makes_one_record"]
+    assert not (await check_replica(patient, EXAMPLES, only=only)).broken
+    assert len((await judge_replica(trial_of(Lags, ABLE), EXAMPLES, only=only)).broken) == 2

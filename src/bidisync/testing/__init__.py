@@ -9,6 +9,7 @@ from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.logs import check_decision_log
 from bidisync.testing.mappers import check_mapper
 from bidisync.testing.people import MappedPerson, MemoryLine, MemoryPerson, memory_trial
+from bidisync.testing.queues import check_work_queue
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 from bidisync.testing.replicas.check import PROMISES, Judged, check_replica, judge_replica
 from bidisync.testing.replicas.trial import Examples, Line, MakeTrial, Mishap, Person, Trial
@@ -44,6 +45,7 @@ __all__ = [
     "check_mapper",
     "check_replica",
     "check_state_store",
+    "check_work_queue",
     "in_turn",
     "judge_replica",
     "memory_trial",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
@@ -40,18 +41,28 @@ class Judged:
 
 
 async def judge_replica(
-    make: MakeTrial, examples: Examples, *, only: Collection[str] = (), without: Collection[str] = ()
+    make: MakeTrial,
+    examples: Examples,
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+    patience_s: float = 60.0,
 ) -> Judged:
     """Try every promise, each on a trial of its own, and tell all that came of it.
 
     ``only`` names the promises to try, ``without`` those to leave out (see ``PROMISES``); a
-    name that there is not is a ``ValueError``.
+    name that there is not is a ``ValueError``. ``patience_s`` is how long one promise may take.
     """
-    return await _judge(make, examples, only, without, at_once=False)
+    return await _judge(make, examples, only, without, patience_s, at_once=False)
 
 
 async def check_replica(
-    make: MakeTrial, examples: Examples, *, only: Collection[str] = (), without: Collection[str] = ()
+    make: MakeTrial,
+    examples: Examples,
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+    patience_s: float = 60.0,
 ) -> Judged:
     """Fail with the name of the first promise that the replica breaks, and what to do about it.
 
@@ -59,14 +70,20 @@ async def check_replica(
     comes back says which promises were kept and which could not be judged; ``judge_replica``
     goes on after a fault.
     """
-    judged = await _judge(make, examples, only, without, at_once=True)
+    judged = await _judge(make, examples, only, without, patience_s, at_once=True)
     if judged.broken:
         raise judged.broken[0]
     return judged
 
 
 async def _judge(
-    make: MakeTrial, examples: Examples, only: Collection[str], without: Collection[str], *, at_once: bool
+    make: MakeTrial,
+    examples: Examples,
+    only: Collection[str],
+    without: Collection[str],
+    patience_s: float,
+    *,
+    at_once: bool,
 ) -> Judged:
     if wrong := sorted({*only, *without} - set(LAWS)):
         raise ValueError(f"there is no promise {wrong[0]!r}: see PROMISES")
@@ -75,7 +92,7 @@ async def _judge(
         if name in without or (only and name not in only):
             continue
         try:
-            await _try(law, make, examples)
+            await _try(law, make, examples, patience_s)
         except NotJudgedError as why:
             not_judged[name] = str(why)
         except Broken as fault:
@@ -88,11 +105,17 @@ async def _judge(
     return Judged(tuple(kept), not_judged, tuple(faults))
 
 
-async def _try(law: Law, make: MakeTrial, examples: Examples) -> None:
+async def _try(law: Law, make: MakeTrial, examples: Examples, patience_s: float) -> None:
     async with _made(make) as trial:
-        replica = Watched(trial.replica)
+        replica = Watched(trial.replica, trial.settle)
         try:
-            await law(Case(trial, examples, replica))
+            async with asyncio.timeout(patience_s):
+                await law(Case(trial, examples, replica))
+        except TimeoutError as error:
+            raise Broken(
+                f"a call does not end within {patience_s:g} seconds",
+                "bound every request by a time limit, and every repetition of a read",
+            ) from error
         except SyncError as error:
             raise Broken(
                 f"{type(error).__name__} is raised although nothing is wrong ({error})",

@@ -69,6 +69,10 @@ class Line(Protocol):
         ...
 
 
+async def at_once() -> None:
+    """Lists and searches show at once what was written."""
+
+
 @attrs.frozen(kw_only=True)
 class Trial:
     """One replica to judge, and a person at the same system.
@@ -76,6 +80,7 @@ class Trial:
     ``line`` allows to judge what the replica does when requests fail. ``withhold`` makes the
     system leave a field out of its replies from now on, as where a permission was taken
     away. ``now`` is the time by the clock that the replica uses, in seconds since 1970.
+    ``settle`` waits until lists and searches of a lagging system show what was written.
     """
 
     replica: Replica
@@ -83,6 +88,7 @@ class Trial:
     line: Line | None = None
     withhold: Callable[[str], Awaitable[None]] | None = None
     now: Callable[[], float] = SystemClock().now
+    settle: Callable[[], Awaitable[None]] = at_once
 
 
 MakeTrial: TypeAlias = Callable[[], AbstractAsyncContextManager[Trial] | Awaitable[Trial]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
@@ -12,6 +12,7 @@ from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Snapshot,
 from bidisync.protocols import Replica
 from bidisync.state import Intent
 from bidisync.testing.broken import Broken, broken, holds
+from bidisync.testing.replicas.trial import at_once
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Watched:
     """A replica whose answers are well formed, or ``Broken``; its own errors go through."""
 
     replica: Replica
+    settle: Callable[[], Awaitable[None]] = at_once
     given: list[Given] = attrs.Factory(list)
 
     @property
@@ -62,6 +64,7 @@ class Watched:
 
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
         """Rows under their own ids."""
+        await self.settle()
         found = await self._ask("get_many", self.replica.get_many(ids))
         for id, snapshot in found.items():
             self._look_at("get_many", snapshot)
@@ -77,6 +80,7 @@ class Watched:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """Pages of rows."""
+        await self.settle()
         pages = self.replica.list(since)
         if not hasattr(pages, "__anext__"):
             close = getattr(pages, "close", None)  # a coroutine that nobody awaits
@@ -144,12 +148,13 @@ class Watched:
 
     async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
         """Snapshots."""
-        return self._found(
-            "find_by_counterpart", await self._ask("find_by_counterpart", self.replica.find_by_counterpart(counterpart))
-        )
+        await self.settle()
+        found = await self._ask("find_by_counterpart", self.replica.find_by_counterpart(counterpart))
+        return self._found("find_by_counterpart", found)
 
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
         """Snapshots."""
+        await self.settle()
         return self._found("find_created", await self._ask("find_created", self.replica.find_created(intent)))
 
     def unchanged(self) -> None:
