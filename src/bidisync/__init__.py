@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Misconfigured,
         Moved,
         Outdated,
+        ParentNotLinked,
         Permanent,
         RateLimited,
         Rejected,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Unmappable,
     )
     from bidisync.events import Event
+    from bidisync.guards import NeedsApproval
     from bidisync.identity import Identity
     from bidisync.mapping import Codec, CodeTable, FieldMap, FieldMapper, Mapped
     from bidisync.model import (
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         Ref,
         Resolution,
         Review,
+        ReviewKind,
         Row,
         Side,
         Snapshot,
@@ -94,15 +97,18 @@ if TYPE_CHECKING:
         WorkQueue,
     )
     from bidisync.reconcile import explain, reconcile
+    from bidisync.references import NUMBERED, Referring
     from bidisync.retry import Backoff
     from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
     from bidisync.state import Agreement, Hint, Intent, Link, Shadow
     from bidisync.sweep import Sweep
+    from bidisync.tasks import Task, tasks
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "ABSENT",
+    "NUMBERED",
     "Agreement",
     "Backoff",
     "ByContent",
@@ -152,6 +158,7 @@ __all__ = [
     "Merged",
     "Misconfigured",
     "Moved",
+    "NeedsApproval",
     "Newest",
     "Notes",
     "Notice",
@@ -162,6 +169,7 @@ __all__ = [
     "Outdated",
     "Owner",
     "Page",
+    "ParentNotLinked",
     "Parts",
     "Permanent",
     "Plan",
@@ -169,10 +177,12 @@ __all__ = [
     "Prefer",
     "RateLimited",
     "Ref",
+    "Referring",
     "Rejected",
     "Replica",
     "Resolution",
     "Review",
+    "ReviewKind",
     "Row",
     "Seal",
     "Shadow",
@@ -183,6 +193,7 @@ __all__ = [
     "Sweep",
     "SyncError",
     "Tally",
+    "Task",
     "Transient",
     "Unauthorized",
     "Unavailable",
@@ -202,6 +213,7 @@ __all__ = [
     "prefer_left",
     "prefer_right",
     "reconcile",
+    "tasks",
 ]
 
 _NAMES = {
@@ -209,15 +221,16 @@ _NAMES = {
     "detectors": "ByContent ByTimestamp by_version first_that_knows",
     "engine": "Engine Explanation",
     "errors": (
-        "Contended Duplicate Merged Misconfigured Moved Outdated Permanent RateLimited Rejected Stale "
-        "SyncError Transient Unauthorized Unavailable Unconfirmed Unmappable"
+        "Contended Duplicate Merged Misconfigured Moved Outdated ParentNotLinked Permanent RateLimited "
+        "Rejected Stale SyncError Transient Unauthorized Unavailable Unconfirmed Unmappable"
     ),
     "events": "Event",
+    "guards": "NeedsApproval",
     "identity": "Identity",
     "mapping": "CodeTable Codec FieldMap FieldMapper Mapped",
     "model": (
         "ABSENT Capabilities Change ClockTrust Conditional Conflict Contested Created Decision Defer Deletion "
-        "LinkState Notes Page Plan Ref Resolution Review Row Side Snapshot Value Versions Write"
+        "LinkState Notes Page Plan Ref Resolution Review ReviewKind Row Side Snapshot Value Versions Write"
     ),
     "notices": "Notice",
     "outcome": "Outcome Tally",
@@ -227,20 +240,22 @@ _NAMES = {
         "Observer Replica Seal StateStore WorkQueue"
     ),
     "reconcile": "explain reconcile",
+    "references": "NUMBERED Referring",
     "retry": "Backoff",
     "schema": "Drift Field Group OnDelete Owner Policy one_way",
     "state": "Agreement Hint Intent Link Shadow",
     "sweep": "Sweep",
+    "tasks": "Task tasks",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 class _Package(ModuleType):
-    """The package itself: ``reconcile`` is the function, whether or not the module of that name is loaded."""
+    """The package itself: ``reconcile`` and ``tasks`` are functions, whether or not their modules are loaded."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "reconcile" and isinstance(value, ModuleType):
-            value = value.reconcile
+        if name in ("reconcile", "tasks") and isinstance(value, ModuleType):
+            value = getattr(value, name)
         super().__setattr__(name, value)
 
 

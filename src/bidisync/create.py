@@ -76,7 +76,8 @@ class Creation:
         }
         missing = [field.name for field in self.parts.policy.fields if field.required and field.name not in payload]
         if missing:
-            return await self.strangers.block(link, mine, side, "required", missing)
+            reason = Unmappable.reason if mine.unreadable.intersection(missing) else "required"
+            return await self.strangers.block(link, mine, side, reason, missing)
         replica = self.parts.replica(side.other)
         if replica.capabilities.keeps_notes:
             named = await replica.find_by_counterpart(mine.id)

@@ -26,7 +26,17 @@ import attrs
 from bidisync.apply import Again, apply, landed
 from bidisync.create import TWIN
 from bidisync.detectors import dated
-from bidisync.errors import Contended, Merged, Moved, Stale, SyncError, Transient, Unauthorized, Unavailable
+from bidisync.errors import (
+    Contended,
+    Merged,
+    Moved,
+    ParentNotLinked,
+    Stale,
+    SyncError,
+    Transient,
+    Unauthorized,
+    Unavailable,
+)
 from bidisync.events import Failed, Noticed, SystemFailed
 from bidisync.fence import Underway
 from bidisync.flapping import calm
@@ -146,6 +156,8 @@ class Engine:
                 return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
             except Merged as error:
                 return await self._merged(ref, error, effects)
+            except ParentNotLinked as error:
+                return await self._waits(ref, error, effects)
             except SyncError as error:
                 return await self._failed(ref, error, effects)
         return self._later(ref, link, last, effects, self.parts.clock.now())
@@ -256,6 +268,7 @@ class Engine:
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
             return Outcome.of(ref, link, effects)
+        _named_are_linked(mine)
         if link.attempts.dead:  # what it failed with is not what it is now
             link = await self.parts.store.save(attrs.evolve(link, attempts=Attempts(), settled=False))
         other = ref.side.other
@@ -275,6 +288,7 @@ class Engine:
                     return Outcome.of(ref, link, effects)
                 raise Again("the new record is already another one")
         theirs = await look(self.parts, self._canaries, Ref(other, link.on(other) or ""), link, rows)
+        _named_are_linked(theirs)
         looks = {ref.side: mine, other: theirs}
         effects.looks.update(looks)
         return await self._done(ref, await self._settle(link, looks, lease, effects), looks, effects)
@@ -387,6 +401,14 @@ class Engine:
         outcome = Outcome.of(ref, unsettled, effects, retry_at=at)
         return attrs.evolve(outcome, state=LinkState.RETRY, reason=error.reason)
 
+    async def _waits(self, ref: Ref, error: ParentNotLinked, effects: Effects) -> Outcome:
+        """What a record names has no counterpart yet: not an attempt, and every pass looks again."""
+        link = await self._link_of(ref)
+        waiting = attrs.evolve(link.attempts, next_at=0.0, reason=error.reason)
+        if link.revision == 0 or link.settled or link.attempts != waiting:
+            link = await self.parts.store.save(attrs.evolve(link, attempts=waiting, settled=False))
+        return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
+
     async def _merged(self, ref: Ref, error: Merged, effects: Effects) -> Outcome:
         """Another record answers under this id: a person has to say what became of this one."""
         link = await self._link_of(ref)
@@ -450,6 +472,12 @@ class Engine:
         shown = await show(parts, link, looks, lease, claimed=link.intent is not None)
         if shown != link:
             await parts.store.save(attrs.evolve(shown, settled=link.settled, intent=link.intent))
+
+
+def _named_are_linked(snapshot: Snapshot) -> None:
+    """``ParentNotLinked`` where the record names one that has no counterpart yet: parents come first."""
+    if snapshot.awaits:
+        raise ParentNotLinked(snapshot.awaits)
 
 
 def _restored(link: Link) -> Link:

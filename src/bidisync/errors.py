@@ -6,6 +6,7 @@ SyncError
 │   ├── Stale            at once, from the top: the record moved since it was read
 │   ├── Outdated         later: a read shows what was there before our own last write
 │   ├── Contended        soon: somebody else is at it
+│   ├── ParentNotLinked  once a record that it names has a counterpart
 │   ├── RateLimited      after ``retry_after`` seconds
 │   └── Unavailable      later: the remote, the state or the lock can't be reached
 │       └── Unconfirmed  look first: the write may have happened
@@ -24,7 +25,7 @@ Messages name fields, ids of systems and codes. They never hold a value of a rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bidisync.model import Snapshot
 
@@ -57,6 +58,16 @@ class Contended(Transient):
     """Somebody else holds the lease or was first to write the state."""
 
     reason = "contended"
+
+
+class ParentNotLinked(Transient):
+    """A record names another one that has no counterpart yet; nothing was written. ``fields`` name where."""
+
+    reason = "parent_not_linked"
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        self.fields = tuple(sorted(fields))
+        super().__init__(f"waits for what {', '.join(self.fields)} names to be linked")
 
 
 class Unavailable(Transient):

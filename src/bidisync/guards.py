@@ -65,6 +65,23 @@ class Bounds:
         return count > number and count > links * percent / 100
 
 
+@attrs.frozen
+class NeedsApproval:
+    """The guard that lets nobody alone give a side a value of these fields: somebody approves exactly that plan.
+
+    For what does harm where a single person is deceived, like the account that money is paid to.
+    """
+
+    fields: frozenset[str] = attrs.field(converter=frozenset)
+    sides: frozenset[Side] = attrs.field(default=frozenset(Side), converter=frozenset)
+    reason: str = "needs_approval"
+
+    def __call__(self, link: Link, plan: Plan) -> str | None:
+        """Why the plan waits, if it writes one of the fields."""
+        written = {name for write in plan.writes if write.side in self.sides for name in write.fields}
+        return self.reason if written & self.fields else None
+
+
 class Occasion(enum.Enum):
     """What made a pass look at records: guards of edits judge only what nobody named."""
 

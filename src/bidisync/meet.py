@@ -25,6 +25,9 @@ from bidisync.strangers import Strangers, belongs
 FORGOTTEN = "forgotten"
 """The reason under which a record waits that answers to somebody whose values were erased."""
 
+MADE_BY_PEOPLE = "made_by_people"
+"""The reason under which a record waits for the counterpart that only a person can make."""
+
 AT_MOST_ONCE = (UNCONFIRMED, TWIN)
 """Reasons why nothing is made any more until a person says so."""
 
@@ -54,6 +57,8 @@ class Meeting:
         doubt = next((review.reason for review in link.reviews if review.reason in AT_MOST_ONCE), None)
         if doubt is not None:
             return await self.strangers.review(link, mine, side, doubt)
+        if not self.parts.replica(side.other).capabilities.creates:
+            return await self.strangers.review(link, mine, side, MADE_BY_PEOPLE)
         return await self.creation.create(link, mine, side)
 
     async def _find(self, link: Link, mine: Snapshot, side: Side) -> Ref | Defer | None:

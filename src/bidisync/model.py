@@ -139,6 +139,7 @@ class Snapshot:
     modified_by_us: bool = False
     unreadable: frozenset[str] = frozenset()  # fields whose native value has no form here
     unknown: frozenset[str] = attrs.field(default=frozenset(), eq=False)  # fields with codes that nobody knows
+    awaits: frozenset[str] = frozenset()  # fields that name a record of another kind without a counterpart so far
     notes: Notes | None = None
     gone: bool = False
     row: bool = False
@@ -374,6 +375,8 @@ class Capabilities:
     row_is_complete: bool = False  # a list row may be decided on
     row_can_be_written: bool = False  # a list row may be the base of a write
     clock: ClockTrust = ClockTrust.UNTRUSTED
+    creates: bool = True  # False: records are made there by people alone
+    updates: bool = True  # False: what was made is not changed any more but by people
 
 
 @attrs.frozen

@@ -55,7 +55,7 @@ class Parts:
 
     ``scope`` says in words of its own what each field is mapped to, and under the name ``""``
     which systems these are: where it changes, the fields concerned begin anew. ``run`` is the
-    pass that these parts serve.
+    pass that these parts serve. Of a side that takes no updates the policy needs to say nothing.
     """
 
     left: Replica
@@ -81,6 +81,8 @@ class Parts:
         return first_that_knows(by_version, ByContent.of(self.policy))
 
     def __attrs_post_init__(self) -> None:
+        can = {side: replica.capabilities for side, replica in self.replicas.items()}
+        object.__setattr__(self, "policy", self.policy.within(can))
         named = {field.name for field in self.policy.fields}
         strange = sorted(self.identity.fields - named)
         if strange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from bidisync.errors import Contended, RateLimited, Stale, SyncError, Transient
+from bidisync.errors import Contended, ParentNotLinked, RateLimited, Stale, SyncError, Transient
 
 
 @attrs.frozen
@@ -35,5 +35,5 @@ class Backoff:
 
 
 def counts(error: SyncError) -> bool:
-    """Whether this failure is an attempt: not where the record merely moved or was taken."""
-    return not isinstance(error, Stale | Contended)
+    """Whether this failure is an attempt: not where the record merely moved, was taken, or waits for another."""
+    return not isinstance(error, Stale | Contended | ParentNotLinked)

@@ -17,7 +17,7 @@ import attrs
 
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured
-from bidisync.model import ABSENT, Key, Seen, Side, Value
+from bidisync.model import ABSENT, Capabilities, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
 
 
@@ -220,6 +220,13 @@ class Policy:
         members = {name: tuple(field for field in self.fields if field.group == name) for name in names}
         object.__setattr__(self, "_members", members)
         object.__setattr__(self, "_names", {group.name: _name_of(group, members[group.name]) for group in self.groups})
+
+    def within(self, can: Mapping[Side, Capabilities]) -> Policy:
+        """The same policy, in which a side that takes no updates takes every field at its creates alone."""
+        fixed = frozenset(side for side, capabilities in can.items() if not capabilities.updates)
+        if not fixed:
+            return self
+        return attrs.evolve(self, fields=[attrs.evolve(f, create_only=f.create_only | fixed) for f in self.fields])
 
     def name_of(self, groups: Iterable[str]) -> str:
         """A name of what is declared of these groups and their fields, to tell it from another policy."""

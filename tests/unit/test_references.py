@@ -1,0 +1,235 @@
+"""Records that name others: by whose ids, in which order, and what is written where nothing is changed any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from pairs import CRM, ERP, Pair
+
+from bidisync import (
+    NUMBERED,
+    Capabilities,
+    Field,
+    Group,
+    LinkState,
+    Mapped,
+    NeedsApproval,
+    ParentNotLinked,
+    Policy,
+    Ref,
+    Referring,
+    ReviewKind,
+    Side,
+    Snapshot,
+    Unmappable,
+    tasks,
+)
+from bidisync.approval import approve
+from bidisync.mapping import FieldMap, FieldMapper
+from bidisync.testing.replica import MemoryReplica
+
+NAMES = ("name", "born", "parent", "x")
+CHILDREN = Policy([Field(name, "g", required=name == "parent") for name in NAMES], [Group("g")])
+
+
+def left(id: str) -> Ref:
+    return Ref(Side.LEFT, id)
+
+
+def right(id: str) -> Ref:
+    return Ref(Side.RIGHT, id)
+
+
+@attrs.define
+class Family:
+    """Parents, and children that name them: each kind with its own state."""
+
+    parents: Pair = attrs.Factory(Pair)
+    children: Pair = attrs.field(init=False)
+    crm: MemoryReplica = attrs.Factory(lambda: MemoryReplica("cl", capabilities=CRM, names=NAMES))
+    erp: MemoryReplica = attrs.Factory(lambda: MemoryReplica("cr", capabilities=ERP, names=NAMES))
+    more: dict[str, Any] = attrs.Factory(dict)
+    policy: Policy = CHILDREN
+
+    def __attrs_post_init__(self) -> None:
+        states = {"parent": self.parents.store}
+        self.children = Pair(self.policy, Pair().left, Pair().right, more=self.more)
+        self.children.left = Referring(self.crm, Side.LEFT, states)
+        self.children.right = Referring(self.erp, Side.RIGHT, states)
+        for replica in (self.crm, self.erp):
+            replica.now = self.children.clock.now
+
+
+async def a_family(**options: Any) -> Family:
+    """One linked parent, ``l1`` and ``r1``."""
+    family = Family(**options)
+    family.parents.left.add(name="Ada", x=None, y=None, born="2000-01-01")
+    await family.parents.sweep(everything=True)
+    return family
+
+
+async def test_a_new_child_names_its_parent_by_the_ids_of_each_side():
+    family = await a_family()
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    family.erp.add(name="two", born="2", parent="r1", x="6")
+    await family.children.sweep(everything=True)
+    assert family.erp.values("cr2") == {"name": "one", "born": "1", "parent": "r1", "x": "5"}
+    assert family.crm.values("cl2") == {"name": "two", "born": "2", "parent": "l1", "x": "6"}
+    assert family.children.tally.states() == {LinkState.IN_SYNC: 2}
+
+
+async def test_a_child_that_moves_to_another_parent_moves_on_the_other_side_too():
+    family = await a_family()
+    family.parents.left.add(name="Bea", x=None, y=None, born="2001-01-01")
+    await family.parents.sweep(everything=True)
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    await family.children.sweep(everything=True)
+    family.erp.edit("cr1", parent="r2")
+    await family.children.sweep(everything=True)
+    assert family.crm.values("cl1")["parent"] == "l2"
+
+
+@pytest.mark.parametrize("side", Side)
+async def test_a_child_waits_until_its_parent_is_linked_and_waiting_is_no_attempt(side):
+    family = Family()
+    parents, own = (family.parents.left, family.crm) if side is Side.LEFT else (family.parents.right, family.erp)
+    other = family.erp if side is Side.LEFT else family.crm
+    parent = parents.add(name="Ada", x=None, y=None, born="2000-01-01")
+    child = own.add(name="one", born="1", parent=parent, x="5")
+    for _ in range(9):
+        await family.children.sweep(everything=True)
+    (outcome,) = family.children.tally.outcomes.values()
+    assert (outcome.state, outcome.reason, outcome.retry_at) == (LinkState.RETRY, "parent_not_linked", None)
+    assert not other.records
+    link = (await family.children.store.load([Ref(side, child)]))[Ref(side, child)]
+    assert (link.attempts.count, link.attempts.dead, link.intent) == (0, False, None)
+
+    revision = link.revision
+    await family.children.sweep()
+    link = (await family.children.store.load([Ref(side, child)]))[Ref(side, child)]
+    assert link.revision == revision, "a pass that finds it waiting as before stores nothing"
+
+    await family.parents.sweep(everything=True)
+    await family.children.sweep()
+    assert len(other.records) == 1
+    assert family.children.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_linked_child_that_is_given_to_a_stranger_waits_and_loses_no_edit():
+    family = await a_family()
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    await family.children.sweep(everything=True)
+    stranger = family.parents.left.add(name="Bea", x=None, y=None, born="2001-01-01")
+    family.crm.edit("cl1", parent=stranger, x="7")
+    await family.children.sweep(everything=True)
+    assert family.erp.values("cr1")["parent"] == "r1"
+    await family.parents.sweep(everything=True)
+    await family.children.sweep()
+    assert family.erp.values("cr1") == {"name": "one", "born": "1", "parent": "r2", "x": "7"}
+
+
+async def test_a_write_that_would_name_nobody_is_refused_before_it_is_sent():
+    family = await a_family()
+    with pytest.raises(ParentNotLinked, match="waits for what parent names"):
+        await family.children.right.create({"name": "one", "parent": "l9"})
+    assert not family.erp.writes
+
+
+async def test_a_child_without_a_parent_or_one_that_is_gone_waits_for_nothing():
+    family = await a_family()
+    id = family.crm.add(name="one", born="1", parent=None, x=None)
+    seen = await family.children.left.get(id)
+    assert (seen.awaits, seen.fields["parent"]) == (frozenset(), None)
+    family.crm.remove(id)
+    assert (await family.children.left.get(id)).gone
+
+
+def test_an_id_that_is_a_number_there_is_text_here():
+    mapper = FieldMapper((FieldMap("party", "betNr", NUMBERED),))
+    assert mapper.get({"betNr": 104711}) == {"party": "104711"}
+    assert mapper.put({"party": "104711"}, {}) == {"betNr": 104711}
+    assert mapper.unreadable({"betNr": True}) == {"party"}
+    with pytest.raises(Unmappable, match="the field party"):
+        mapper.put({"party": "١٢"}, {})
+
+
+ONCE = attrs.evolve(ERP, updates=False)
+
+
+async def test_an_edit_of_what_the_other_side_takes_once_is_one_task_and_no_write():
+    family = await a_family()
+    family.erp.capabilities = ONCE
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    await family.children.sweep(everything=True)
+    family.crm.edit("cl1", x="6")
+    for _ in range(3):
+        await family.children.sweep(everything=True)
+    assert [call.verb for call in family.erp.writes] == ["create"]
+    found = await tasks(family.children.store, {"read_only": "Change {fields} of {right} there by hand: {left}."})
+    assert [task.text for task in found] == ["Change x of cr1 there by hand: cl1."]
+    assert found[0].kind is ReviewKind.READ_ONLY
+
+    family.crm.edit("cl1", x="7", name="two")
+    await family.children.sweep(everything=True)
+    fields = [task.fields for task in await tasks(family.children.store, {})]
+    assert fields == [("name",), ("x",)], "one task for each field and its newest value"
+
+    family.crm.edit("cl1", x="5", name="one")
+    await family.children.sweep(everything=True)
+    assert await tasks(family.children.store, {}) == []
+
+
+async def test_an_edit_on_the_side_that_is_written_once_still_reaches_the_other():
+    family = await a_family()
+    family.erp.capabilities = ONCE
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    await family.children.sweep(everything=True)
+    family.erp.edit("cr1", x="6")
+    await family.children.sweep(everything=True)
+    assert family.crm.values("cl1")["x"] == "6"
+
+
+async def test_where_people_alone_make_records_a_new_one_waits_for_its_counterpart():
+    pair = Pair(right=MemoryReplica("r", capabilities=attrs.evolve(ERP, creates=False), names=("name", "x", "born")))
+    pair.left.add(name="Ada", x="1", y=None, born="2000-01-01")
+    await pair.sweep(everything=True)
+    assert not pair.right.writes
+    assert [task.reason for task in await tasks(pair.store, {})] == ["made_by_people"]
+    pair.right.add(name="Ada", x="1", born="2000-01-01")
+    await pair.sweep(everything=True)
+    assert pair.tally.adopted == 1
+    assert await tasks(pair.store, {}) == []
+
+
+async def test_a_value_that_needs_approval_goes_once_somebody_approved_exactly_that():
+    pair = Pair(more={"guard": NeedsApproval({"x"}, {Side.RIGHT})})
+    pair.left.add(name="Ada", x="1", y=None, born="2000-01-01")
+    await pair.sweep(everything=True)
+    assert not pair.right.records
+    (task,) = await tasks(pair.store, {"needs_approval": "Somebody else confirms it."})
+    assert (task.text, task.kind) == ("Somebody else confirms it.", ReviewKind.HELD)
+
+    pair.left.edit("l1", x="2")
+    await approve(pair.store, pair.clock, task.approves)
+    await pair.sweep(everything=True)
+    assert not pair.right.records, "what was approved is not what would be sent now"
+
+    (task,) = await tasks(pair.store, {})
+    await approve(pair.store, pair.clock, task.approves)
+    await pair.sweep(everything=True)
+    assert pair.right.values("r1")["x"] == "2"
+
+    pair.left.edit("l1", y="9")
+    pair.right.edit("r1", x="3")
+    await pair.sweep(everything=True)
+    assert (pair.right.values("r1")["y"], pair.left.values("l1")["x"]) == ("9", "3"), "only x towards the right waits"
+
+
+async def test_what_a_replica_can_do_passes_through_the_wrappers():
+    can = Capabilities(creates=False, updates=False)
+    within = MemoryReplica("r", capabilities=can)
+    wrapped = Referring(Mapped(within, FieldMapper(())), Side.RIGHT, {})
+    assert (wrapped.capabilities, wrapped.newest) == (can, "0")
+    assert not Snapshot("r1", {}).awaits
