@@ -1,4 +1,4 @@
-"""Advoware as a replica: parties in its own form, errors in ours.
+"""Advoware as a replica: parties, or another collection, in its own form; errors in ours.
 
 A PUT replaces the whole party, so it is always a fresh read with the changes in it: what
 the mapping does not know travels along untouched. Its reply proves the write only where the
@@ -19,8 +19,9 @@ from bidisync.model import Capabilities, Created, Notes, Page, Seen, Snapshot, V
 from bidisync.protocols import Clock
 from bidisync.state import Intent
 from bidisync_espo_advo.advoware_replies import (
-    KEY,
+    PARTIES,
     VERSION,
+    Resource,
     a_list,
     about_a_party,
     bare_number,
@@ -38,7 +39,6 @@ from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.profile import AdvowareProfile
 from bidisync_espo_advo.transport import Request, Response, has_address
 
-RESOURCE = "Beteiligte"
 CHANGED, CREATED = "geaendertAm", "angelegtAm"
 PAGE = 200
 CLOCK_CHANGE_S = 2 * 3600.0
@@ -53,13 +53,17 @@ PROBED = 200
 
 @attrs.define
 class AdvowareReplica:
-    """The parties of one firm, in Advoware's own fields. What it guarantees stands in its profile."""
+    """The parties of one firm, in Advoware's own fields. What it guarantees stands in its profile.
+
+    With another ``resource`` the records of that collection; in the words below they are parties too.
+    """
 
     config: AdvowareConfig
     session: AdvowareSession
     clock: Clock
     profile: AdvowareProfile = AdvowareProfile()
     names: tuple[str, ...] = ()  # mapped fields: absent ones are empty, where the profile says so
+    resource: Resource = PARTIES
     _highest: int = attrs.field(default=0, init=False)
     _pascal: bool = attrs.field(default=False, init=False)  # names begin with a capital
 
@@ -72,6 +76,8 @@ class AdvowareReplica:
             row_is_complete=True,
             row_can_be_written=False,
             clock=self.profile.clock,
+            creates=self.resource.creates,
+            updates=self.resource.updates,
         )
 
     @property
@@ -83,8 +89,8 @@ class AdvowareReplica:
         """The party now; gone if Advoware says so by number."""
         if not has_address(id):
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
-        path = f"{RESOURCE}/{quote(id, safe='')}"
-        response = await self.session.request("GET", path, usable=about_a_party)
+        path = f"{self.resource.path}/{quote(id, safe='')}"
+        response = await self.session.request("GET", path, usable=self._about_one)
         if response.status in (404, 410):
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         document = self._document(response, "GET")
@@ -93,7 +99,7 @@ class AdvowareReplica:
         party = self._one(document)
         if party is None:
             raise self.session.wire.unreadable(Request("GET", ""))
-        if number_of(camel(party)) != id:
+        if self._number(camel(party)) != id:
             raise Merged("advoware answered with another party than the one asked for: it may have been merged")
         return self._snapshot(party)
 
@@ -108,14 +114,14 @@ class AdvowareReplica:
         one; the cursor says up to where, if parties were found there.
         """
         asked_at = self.clock.now()
-        response = await self.session.request("GET", RESOURCE, usable=a_list)
+        response = await self.session.request("GET", self.resource.path, usable=a_list)
         document = self._document(response, "GET")
         rows = rows_of(document)
         if rows is None:
             raise self.session.wire.unreadable(Request("GET", ""))
         last = 0
         for start in range(0, len(rows), PAGE):
-            page = [row for row in rows[start : start + PAGE] if number_of(camel(row)) is not None]
+            page = [row for row in rows[start : start + PAGE] if self._number(camel(row)) is not None]
             seen = tuple(attrs.evolve(self._snapshot(row), row=True, seen_at=asked_at) for row in page)
             last = max([last, *(int(snapshot.id) for snapshot in seen)])
             yield Page(seen)
@@ -144,13 +150,15 @@ class AdvowareReplica:
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Make a party; its number comes with the reply, whatever shape that has."""
-        response = await self.session.request("POST", RESOURCE, {self._spelled(n): v for n, v in fields.items()})
+        response = await self.session.request(
+            "POST", self.resource.path, {self._spelled(n): v for n, v in fields.items()}
+        )
         if response.status not in (200, 201):
             self._refused(response, "POST")
         document = self._readable(response)
         native = self._one(document)
         party = None if native is None else camel(native)
-        id = number_of(party) if party is not None else bare_number(document)
+        id = self._number(party) if party is not None else bare_number(document)
         id = id or located(response)
         if id is None:
             raise Unconfirmed("advoware took a create without naming the new party's number")
@@ -170,18 +178,18 @@ class AdvowareReplica:
         if seen.row or not isinstance(seen.native, dict):
             raise ValueError("a party is only written over a read by its number")
         body = {**without_twins(seen.native), **{self._spelled(name): value for name, value in changes.items()}}
-        response = await self.session.request("PUT", f"{RESOURCE}/{seen.id}", body)
+        response = await self.session.request("PUT", f"{self.resource.path}/{seen.id}", body)
         if response.status in (404, 409, 423):
             raise Stale("the party was changed or is open in advoware")
         if response.status not in (200, 201, 204):
             self._refused(response, "PUT")
-        if not about_a_party(response):
+        if not self._about_one(response):
             raise Unconfirmed("advoware answered a PUT with something else than a party: the write may have happened")
         native = self._one(self._readable(response))
         if native is None:
             return None
         party = camel(native)
-        if number_of(party) != seen.id or party.get(VERSION) in (None, seen.version):
+        if self._number(party) != seen.id or party.get(VERSION) in (None, seen.version):
             return None
         proven = all(party.get(name) == value for name, value in changes.items())
         return self._snapshot(native) if proven else None
@@ -235,10 +243,16 @@ class AdvowareReplica:
 
     def _one(self, document: object) -> dict[str, object] | None:
         """A party that comes as an object, or as a list of one; how it spells its fields is remembered."""
-        native = one_party(document)
+        native = one_party(document, self.resource.key)
         if native is not None:
-            self._pascal = KEY not in native
+            self._pascal = self.resource.key not in native
         return native
+
+    def _number(self, party: Mapping[str, object] | None) -> str | None:
+        return number_of(party, self.resource.key)
+
+    def _about_one(self, response: Response) -> bool:
+        return about_a_party(response, self.resource.key)
 
     def _spelled(self, name: str) -> str:
         """A field's name as this Advoware spells it."""
@@ -246,8 +260,8 @@ class AdvowareReplica:
 
     def _snapshot(self, native: Mapping[str, object]) -> Snapshot:
         party = camel(native)
-        self._pascal = KEY not in native
-        id, version = number_of(party) or "", party.get(VERSION)
+        self._pascal = self.resource.key not in native
+        id, version = self._number(party) or "", party.get(VERSION)
         self._highest = max(self._highest, int(id or 0))
         fields: dict[str, Seen] = {name: value_of(value) for name, value in party.items()}
         if self.profile.empty_as == "absent":

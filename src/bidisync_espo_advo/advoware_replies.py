@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+import attrs
+
 from bidisync.model import ABSENT, Seen
 from bidisync_espo_advo.transport import Response
 
@@ -15,16 +17,29 @@ TWIN = "Ticks"
 """How a field is called that says once more what another one says, and wins over it in a PUT."""
 
 
+@attrs.frozen
+class Resource:
+    """A collection of Advoware's: where it lies, what its records' numbers are called, and what may be done there."""
+
+    path: str = "Beteiligte"
+    key: str = KEY
+    creates: bool = True
+    updates: bool = True
+
+
+PARTIES = Resource()
+
+
 def value_of(value: object) -> Seen:
     """A native value as it is; what is no single value stays in the native record alone."""
     return value if value is None or isinstance(value, str | int | float | bool) else ABSENT
 
 
-def one_party(document: object) -> dict[str, object] | None:
-    """A party that comes as an object, or as a list of one."""
+def one_party(document: object, key: str = KEY) -> dict[str, object] | None:
+    """A party, or another record with such a key, that comes as an object or as a list of one."""
     if isinstance(document, list):
         document = document[0] if len(document) == 1 else None
-    return cast(dict[str, object], document) if isinstance(document, dict) and number_of(camel(document)) else None
+    return cast(dict[str, object], document) if isinstance(document, dict) and number_of(camel(document), key) else None
 
 
 def camel(native: Mapping[str, object]) -> dict[str, object]:
@@ -32,7 +47,7 @@ def camel(native: Mapping[str, object]) -> dict[str, object]:
     return {name[:1].lower() + name[1:]: value for name, value in native.items()}
 
 
-def about_a_party(response: Response) -> bool:
+def about_a_party(response: Response, key: str = KEY) -> bool:
     """Whether a reply is one about parties at all: not an error page, nor an error in a reply of success."""
     if not response.body.strip():
         return True
@@ -41,7 +56,7 @@ def about_a_party(response: Response) -> bool:
     except ValueError:
         return False
     if isinstance(document, dict):
-        return bool({KEY, VERSION} & set(camel(document)))
+        return bool({key, VERSION} & set(camel(document)))
     return isinstance(document, list | int) and not isinstance(document, bool)
 
 
@@ -63,9 +78,9 @@ def rows_of(document: object) -> list[dict[str, object]] | None:
     return document
 
 
-def number_of(party: Mapping[str, object] | None) -> str | None:
+def number_of(party: Mapping[str, object] | None, key: str = KEY) -> str | None:
     """The number of a party, with names as the mapping has them; nothing if it has none."""
-    number = None if party is None else party.get(KEY)
+    number = None if party is None else party.get(key)
     return str(number) if type(number) is int and 0 < number < 10**LONGEST else None
 
 

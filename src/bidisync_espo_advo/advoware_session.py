@@ -219,10 +219,13 @@ def signature(product: int, app_id: str, nonce: str, stamp: str, api_key: str) -
     return base64.b64encode(hmac.new(key, text, hashlib.sha512).digest()).decode()
 
 
+_NAMES_OF_RECORDS = ("betnr", "rowid", "frnr")
+
+
 def _german(response: Response) -> str:
-    """The text of a reply that is too short, or not of the kind, to be about parties; else nothing."""
+    """The text of a reply that is too short, or not of the kind, to be about records; else nothing."""
     text = response.body[:4096].decode("utf-8", "replace").casefold() if len(response.body) <= 4096 else ""
-    return "" if "betnr" in text else text
+    return "" if any(name in text for name in _NAMES_OF_RECORDS) else text
 
 
 def _signed_out(response: Response) -> bool:

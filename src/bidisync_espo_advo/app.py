@@ -6,7 +6,7 @@ for one record, and would wait for all of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,6 @@ from bidisync.clock import SystemChance, SystemClock
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
-from bidisync.events import Event
 from bidisync.locks.local import LocalLocks
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
@@ -40,16 +39,13 @@ from bidisync.protocols import (
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
 from bidisync.stores.seal import AesSeal, Plain
-from bidisync_espo_advo.addresses import PublicResolver, host_of
-from bidisync_espo_advo.advoware import AdvowareReplica
-from bidisync_espo_advo.advoware_session import AdvowareSession
-from bidisync_espo_advo.espocrm import EspoReplica
-from bidisync_espo_advo.fields import PARTY, PARTY_IDENTITY, party_mapper
+from bidisync_espo_advo.fields import PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
-from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profile
+from bidisync_espo_advo.profile import AdvowareProfile
+from bidisync_espo_advo.remotes import Remotes as Remotes
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.sign_ins import SignIns
-from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
+from bidisync_espo_advo.transport import Transport
 
 if TYPE_CHECKING:
     from bidisync.state import Link, Traces
@@ -58,92 +54,6 @@ if TYPE_CHECKING:
     from bidisync.stores.sql import SqlStore
     from bidisync.stores.sqlite import SqliteStore
     from bidisync.sweep import Progress, Sweep
-
-RETRY_READS_FOR_S = 20.0
-
-
-@attrs.frozen
-class Remotes:
-    """Both systems, reachable: native replicas and the wires that count their calls."""
-
-    espocrm: EspoReplica
-    advoware: AdvowareReplica
-    wires: Mapping[str, Wire]
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        clock: Clock,
-        chance: Chance,
-        session: aiohttp.ClientSession | None = None,
-        *,
-        transports: Mapping[str, Transport] | None = None,
-        tells_writers: bool = False,
-        sign_ins: SignIns | None = None,
-        observers: Sequence[Observer] = (),
-    ) -> Remotes:
-        """Clients for these settings; over ``session``'s connections, or over transports of the caller's, by system.
-
-        ``tells_writers``: a record of EspoCRM says whether this user wrote it last (one read more).
-        ``sign_ins`` shares the sign-in to Advoware with other processes. ``observers`` are told
-        of every call.
-        """
-        named, given = settings.advoware, transports or {}
-
-        def observe(event: Event) -> None:
-            for observer in observers:
-                observer(event)
-
-        public = PublicResolver(
-            trusted=frozenset(map(host_of, (named.discovery_url, named.api_url, named.security_url))),
-            doors=frozenset({host_of(named.discovery_url)}),
-        )
-        wires = {
-            name: Wire(
-                name,
-                given[name]
-                if name in given
-                else HttpTransport(config.timeout_s, session, public if name == "advoware" else None),
-                clock,
-                max_concurrency=config.max_concurrency,
-                requests_per_second=config.requests_per_second,
-                retry_for_s=min(RETRY_READS_FOR_S, config.timeout_s),
-                observe=observe,
-            )
-            for name, config in (("espocrm", settings.espocrm), ("advoware", settings.advoware))
-        }
-        sign_in = AdvowareSession(settings.advoware, wires["advoware"], clock, chance, sign_ins)
-        return cls(
-            EspoReplica(
-                settings.espocrm,
-                wires["espocrm"],
-                clock,
-                tuple(field.espocrm for field in PARTY),
-                settings.sync.archive_field if settings.sync.delete == "archive" else "",
-                tells_writers,
-                load_profile(settings.espocrm.profile, EspoProfile),
-            ),
-            AdvowareReplica(
-                settings.advoware,
-                sign_in,
-                clock,
-                load_profile(settings.advoware.profile, AdvowareProfile),
-                tuple(field.advoware for field in PARTY),
-            ),
-            wires,
-        )
-
-    @property
-    def calls(self) -> dict[str, dict[str, int]]:
-        """The requests sent so far, by system and verb."""
-        verbs = ("GET", "POST", "PUT", "DELETE")
-        return {name: {verb: wire.calls[verb] for verb in verbs} for name, wire in self.wires.items()}
-
-    async def close(self) -> None:
-        """Close what was opened here."""
-        for wire in self.wires.values():
-            await wire.transport.close()
 
 
 @attrs.frozen

@@ -34,9 +34,9 @@ from bidisync.model import (
 from bidisync.protocols import Clock
 from bidisync.state import Intent
 from bidisync_espo_advo import espocrm_errors as errors
-from bidisync_espo_advo import status
 from bidisync_espo_advo.connections import EspoConfig
 from bidisync_espo_advo.profile import EspoProfile
+from bidisync_espo_advo.status import Bookkeeping
 from bidisync_espo_advo.transport import Request, Response, Wire, has_address
 
 SYSTEM = errors.SYSTEM
@@ -53,7 +53,8 @@ class EspoReplica:
     is empty. Conditional writes are used where the server delivers version numbers. With an
     ``archive_field`` records are archived instead of deleted: it becomes false. Who we are is
     known once ``who_am_i`` was asked or something was written, with ``tells_writers`` from the
-    first read on; before that anybody may be us.
+    first read on; before that anybody may be us. What a record ``shows`` of the sync stands in
+    its bookkeeping attributes.
     """
 
     config: EspoConfig
@@ -63,6 +64,7 @@ class EspoReplica:
     archive_field: str = ""
     tells_writers: bool = False
     profile: EspoProfile = EspoProfile()
+    shows: Bookkeeping = Bookkeeping()
     _user_id: str | None = attrs.field(default=None, init=False)
     _rights: Mapping[str, object] | None = attrs.field(default=None, init=False)
 
@@ -77,8 +79,8 @@ class EspoReplica:
             conditional_write=Conditional.IGNORED if ignored else Conditional.CHECKED,
             partial_write=True,
             deletion=Deletion.SOFT,
-            finds_created=True,
-            keeps_notes=True,
+            finds_created=bool(self.shows.counterpart),
+            keeps_notes=bool(self.shows.counterpart),
             changed_since=True,
             row_is_complete=True,
             row_can_be_written=True,
@@ -169,8 +171,10 @@ class EspoReplica:
             raise errors.refused(response, "DELETE", self.config.entity_type)
 
     async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
-        """The records with this number of the other system."""
-        where = [{"type": "equals", "attribute": status.COUNTERPART, "value": int(counterpart)}]
+        """The records with this id of the other system."""
+        if not self.shows.counterpart:
+            return ()
+        where = [{"type": "equals", "attribute": self.shows.counterpart, "value": self.shows.id_of(counterpart)}]
         return await self._search(where, order="id")
 
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
@@ -321,12 +325,12 @@ class EspoReplica:
             version=str(version) if isinstance(version, int) else None,
             modified_at=_seconds(modified),
             modified_by_us=self._user_id is None or record.get("modifiedById") == self._user_id,
-            notes=status.from_attributes(record),
+            notes=self.shows.from_attributes(record),
             seen_at=self.clock.now(),
         )
 
     def _with_notes(self, fields: Mapping[str, Value], notes: Notes | None, there: Notes | None) -> dict[str, object]:
-        return {**fields, **(status.to_attributes(notes, there) if notes is not None else {})}
+        return {**fields, **(self.shows.to_attributes(notes, there) if notes is not None else {})}
 
 
 def _value(value: object) -> Seen:
