@@ -17,7 +17,8 @@ import aiohttp
 import attrs
 
 from bidisync_espo_advo.simulators.espocrm import EspoServer, espocrm_simulator
-from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, ENTITY_TYPES, EntityType
+from bidisync_espo_advo.simulators.espocrm_entities import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, EntityType
 from bidisync_espo_advo.simulators.espocrm_related import Deletion
 from bidisync_espo_advo.simulators.espocrm_users import token_of
 from bidisync_espo_advo.simulators.espocrm_webhooks import Item, Queued

@@ -13,7 +13,10 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from bidisync_espo_advo.simulators.advoware_accounts import Accounts
 from bidisync_espo_advo.simulators.advoware_api import SECURITY, AdvowareApi
+from bidisync_espo_advo.simulators.advoware_appointments import Appointments
+from bidisync_espo_advo.simulators.advoware_cases import Cases
 from bidisync_espo_advo.simulators.advoware_signin import SYNC_USER, Account, TokenService
 from bidisync_espo_advo.simulators.advoware_store import PERSON, AdvowareStore, Clock, utc_now
 from bidisync_espo_advo.simulators.advoware_switches import Switches
@@ -23,10 +26,13 @@ from bidisync_espo_advo.simulators.server import CONTROL, Control, SimulatorServ
 
 @attrs.define(kw_only=True)
 class AdvowareServer(SimulatorServer):
-    """The running simulator; ``store`` is for a person at the desktop program."""
+    """The running simulator; ``store``, and what belongs to its parties, are for a person at the desktop program."""
 
     store: AdvowareStore
     account: Account
+    accounts: Accounts
+    cases: Cases
+    appointments: Appointments
 
     @property
     def person_config(self) -> Mapping[str, Any]:
@@ -56,7 +62,9 @@ def advoware_simulator(
     account = Account.of(seed)
     api = AdvowareApi(store, account, TokenService(account, store))
     app = web.Application()
-    app.add_routes(api.routes())
+    accounts, cases, appointments = Accounts(api), Cases(api), Appointments(api)
+    for part in (api, accounts, cases, appointments):
+        app.add_routes(part.routes())
     app.add_routes(_person_routes(store))
     return AdvowareServer(
         system="advoware",
@@ -66,6 +74,9 @@ def advoware_simulator(
         port=port,
         store=store,
         account=account,
+        accounts=accounts,
+        cases=cases,
+        appointments=appointments,
     )
 
 

@@ -67,6 +67,14 @@ class AdvowareApi:
             ]
         return found
 
+    def also(self, path: str, **acts: Act) -> list[web.RouteDef]:
+        """Routes of another collection, by verb, with everything that calls have in common."""
+        return [
+            web.route(verb.upper(), f"{base}{self.store.switches['path_prefix']}/{path}", self._serving(act))
+            for base in ("", CONNECTOR)
+            for verb, act in acts.items()
+        ]
+
     async def discover(self, request: web.Request) -> web.Response:
         """The addresses to use, seen from where the caller is."""
         await self._wait()
@@ -209,21 +217,24 @@ class AdvowareApi:
         return _json(_streamed(before, rows, after))
 
     def _post(self, request: web.Request, body: Any, user: str) -> web.Response:
-        betnr = self.store.post(self._object(body), user)
+        betnr = self.store.post(self.taken(body), user)
+        return self.created(request, betnr, {"betNr": betnr, "rowId": self.store.shown(betnr)["rowId"]})
+
+    def created(self, request: web.Request, number: int, row: dict[str, Any]) -> web.Response:
+        """What a create answers: the number, the first item of ``row``, or all of it."""
         if self.store.switches["post.commit_then_drop"] == "504_after_commit":
             return web.Response(status=504, text="Zeitüberschreitung bei der Verbindung zur Kanzlei.")
         style = self.store.switches["post.reply"]
         if style == "201_location":
-            return web.Response(status=201, headers={"Location": f"{request.path}/{betnr}"})
+            return web.Response(status=201, headers={"Location": f"{request.path}/{number}"})
         if style == "bare_int":
-            return self._reply(betnr)
-        row: dict[str, Any] = {"betNr": betnr, "rowId": self.store.shown(betnr)["rowId"]}
+            return self.reply(number)
         if style == "list_with_rowId":
-            return self._reply([row])
-        return self._reply(row if style == "dict_with_rowId" else {"betNr": betnr})
+            return self.reply([row])
+        return self.reply(row if style == "dict_with_rowId" else dict([next(iter(row.items()))]))
 
     def _put(self, request: web.Request, body: Any, user: str) -> web.Response:
-        betnr, sent = int(request.match_info["betnr"]), self._object(body)
+        betnr, sent = int(request.match_info["betnr"]), self.taken(body)
         switches = self.store.switches
         try:
             before = self.store.shown(betnr)
@@ -240,7 +251,7 @@ class AdvowareApi:
             return web.Response(status=204)
         if style == "object_without_rowId":
             row.pop("rowId")
-        return self._reply([row] if style == "list_with_rowId" else row)
+        return self.reply([row] if style == "list_with_rowId" else row)
 
     def _delete(self, request: web.Request, _body: Any, _user: str) -> web.Response:
         betnr, behaviour = int(request.match_info["betnr"]), self.store.switches["delete"]
@@ -260,12 +271,14 @@ class AdvowareApi:
             return next((value for key, value in request.query.items() if key.lower() == name.lower()), None)
         return request.query.get(name)
 
-    def _object(self, body: Any) -> dict[str, Any]:
+    def taken(self, body: Any) -> dict[str, Any]:
+        """The JSON object in a request, with names that begin with a small letter."""
         if not isinstance(body, dict):
             raise Refused(400, "Die Anfrage enthält kein JSON-Objekt.")
         return camel(body) if self.store.switches["json_case"] == "PascalCase" else body
 
-    def _reply(self, value: Any) -> web.Response:
+    def reply(self, value: Any) -> web.Response:
+        """The value as this Advoware spells it."""
         shaped = pascal(value) if self.store.switches["json_case"] == "PascalCase" else value
         return _json(json.dumps(shaped, ensure_ascii=False).encode())
 

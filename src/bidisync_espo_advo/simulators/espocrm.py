@@ -15,6 +15,7 @@ import attrs
 from aiohttp import web
 
 from bidisync_espo_advo.simulators.espocrm_api import MAX_BODY, EspoApi
+from bidisync_espo_advo.simulators.espocrm_desk import Desk
 from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
 from bidisync_espo_advo.simulators.espocrm_store import Clock, EspoStore, utc_now
 from bidisync_espo_advo.simulators.espocrm_switches import EspoSwitches
@@ -29,6 +30,10 @@ class EspoServer(SimulatorServer):
 
     store: EspoStore
     _job: asyncio.Task[None] | None = None
+
+    def desk(self, entity_type: str) -> Desk:
+        """A person who works at records of that entity type."""
+        return Desk(self.store, entity_type)
 
     async def start(self) -> Self:
         """Listen, and send webhooks at the interval that the switches name."""

@@ -17,7 +17,8 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from bidisync_espo_advo.simulators.espocrm_fields import ENTITY_TYPES, EntityType
+from bidisync_espo_advo.simulators.espocrm_entities import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_fields import EntityType
 from bidisync_espo_advo.simulators.espocrm_lists import listed
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal
 from bidisync_espo_advo.simulators.espocrm_replies import HTML, encoded, fine, refused, too_long

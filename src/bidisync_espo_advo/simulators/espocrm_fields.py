@@ -229,4 +229,3 @@ AKTE = EntityType(
     relations={"beteiligte": "CBeteiligte"},
     shows_related=True,
 )
-ENTITY_TYPES: Mapping[str, EntityType] = {kind.name: kind for kind in (BETEILIGTE, FIRMA, AKTE)}

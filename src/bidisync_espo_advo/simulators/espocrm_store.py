@@ -15,7 +15,8 @@ from typing import Any
 
 import attrs
 
-from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, ENTITY_TYPES, EntityType
+from bidisync_espo_advo.simulators.espocrm_entities import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE, EntityType
 from bidisync_espo_advo.simulators.espocrm_notes import Notes
 from bidisync_espo_advo.simulators.espocrm_people import values_of
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal, cannot_relate

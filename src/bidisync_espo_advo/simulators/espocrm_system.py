@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from bidisync_espo_advo.simulators.espocrm_fields import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_entities import ENTITY_TYPES
 from bidisync_espo_advo.simulators.espocrm_query import whole
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal
 from bidisync_espo_advo.simulators.espocrm_store import EspoStore

@@ -33,7 +33,9 @@ class Role:
     read: Level = "all"
     edit: Level = "all"
     delete: Level = "all"
-    scopes: tuple[str, ...] = ("CBeteiligte", "CFirma", "CAkte")
+    scopes: tuple[str, ...] = (
+        "CBeteiligte", "CFirma", "CAkte", "CBankverbindungen", "CAdvowareAkten", "CAktenBeteiligte",
+    )  # fmt: skip
     webhooks: bool = True
     hidden: frozenset[str] = frozenset()  # neither seen nor written
     locked: frozenset[str] = frozenset()  # seen, not written

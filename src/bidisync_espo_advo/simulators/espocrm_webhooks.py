@@ -21,7 +21,7 @@ from typing import Any, Literal
 import aiohttp
 import attrs
 
-from bidisync_espo_advo.simulators.espocrm_fields import ENTITY_TYPES
+from bidisync_espo_advo.simulators.espocrm_entities import ENTITY_TYPES
 from bidisync_espo_advo.simulators.espocrm_refusals import Refusal, invalid
 from bidisync_espo_advo.simulators.espocrm_users import User
 from bidisync_espo_advo.simulators.espocrm_values import SECONDS
