@@ -65,6 +65,14 @@ class Bounds:
         return count > number and count > links * percent / 100
 
 
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _sides(sides: Iterable[Side]) -> frozenset[Side]:
+    return frozenset(sides)
+
+
 @attrs.frozen
 class NeedsApproval:
     """The guard that lets nobody alone give a side a value of these fields: somebody approves exactly that plan.
@@ -72,8 +80,8 @@ class NeedsApproval:
     For what does harm where a single person is deceived, like the account that money is paid to.
     """
 
-    fields: frozenset[str] = attrs.field(converter=frozenset)
-    sides: frozenset[Side] = attrs.field(default=frozenset(Side), converter=frozenset)
+    fields: frozenset[str] = attrs.field(converter=_names)
+    sides: frozenset[Side] = attrs.field(default=frozenset(Side), converter=_sides)
     reason: str = "needs_approval"
 
     def __call__(self, link: Link, plan: Plan) -> str | None:

@@ -151,6 +151,8 @@ class EspoReplica:
     ) -> Snapshot | None:
         """Change these attributes and the bookkeeping in one request."""
         attributes = self._with_notes(changes, notes, seen.notes)
+        if not attributes:  # there is nothing in which the record could show it
+            return seen
         headers = {} if seen.version is None else {"X-Version-Number": seen.version}
         response = await self._send("PUT", f"{self.config.entity_type}/{quote(seen.id, safe='')}", attributes, headers)
         if response.status == 404 and errors.says_absent(response):

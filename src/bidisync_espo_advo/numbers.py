@@ -126,3 +126,14 @@ EMAIL = Codec("e-mail", _as_text, lambda value: email(str(value)))
 
 IBAN = Codec("iban", _as_text, _encode_iban)
 """A bank account number: written compact, and only with the right check digits."""
+
+
+def _checked_iban(native: object) -> Value:
+    text = _as_text(native)
+    if text is not None:
+        _encode_iban(text)
+    return text
+
+
+CHECKED_IBAN = Codec("iban, checked", _checked_iban, _encode_iban)
+"""The same for a side where nobody checks what is typed: a wrong one blocks its record before anything follows."""
