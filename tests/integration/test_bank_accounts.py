@@ -14,6 +14,7 @@ from bidisync import Engine, LinkState, ReviewKind, Sweep, tasks
 from bidisync.approval import approve
 from bidisync.clock import SystemClock
 from bidisync.engine import Parts
+from bidisync.observe.log import Logged
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.app import PartySync
@@ -68,7 +69,7 @@ def start():
             async with open_sync(settings, store=parties) as sync:
                 await sync.sweep(everything=True)
                 engine = await bank.accounts_of(sync.remotes, parties, state)
-                parts: Parts = attrs.evolve(engine.parts, observers=[seen.append])
+                parts: Parts = attrs.evolve(engine.parts, observers=[seen.append, Logged(str)])
                 yield Firm(crm, erp, sync, parties, state, attrs.evolve(engine, parts=parts), seen)
 
     return started
@@ -208,7 +209,7 @@ async def test_no_number_of_an_account_is_told_to_anybody(start, caplog):
         firm.desk.edit(id, iban="DE75512108001245126199")
         firm.desk.edit(wrong, iban="AT611904300234573202")
         await firm.sweep()
-        told = [repr(event) for event in firm.seen] + [record.getMessage() for record in caplog.records]
+        told = [repr(event) for event in firm.seen] + [str(vars(record)) for record in caplog.records]
         told += [repr(link) for link in await links(firm.state)]
         told += [repr(task) for task in await tasks(firm.state, bank.TEXTS)]
         told += [f"{call.path}?{call.query}" for call in (*firm.erp.control.log, *firm.crm.control.log)]

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from bidisync import LinkState, Outcome, Sweep, Tally, tasks
+from bidisync.observe.log import Logged
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.app import PartySync
@@ -69,7 +70,8 @@ def start():
                     await declared.parts_of(sync.remotes, of_cases, parties, of_parts),
                 )
                 cases, parts = [
-                    Sweep(attrs.evolve(e, parts=attrs.evolve(e.parts, observers=[seen.append]))) for e in engines
+                    Sweep(attrs.evolve(e, parts=attrs.evolve(e.parts, observers=[seen.append, Logged(str)])))
+                    for e in engines
                 ]
                 yield Firm(crm, erp, sync, of_cases, of_parts, cases, parts, seen)
 
@@ -171,7 +173,7 @@ async def test_who_plays_which_part_where_is_told_to_nobody(start, caplog):
         firm.shown.edit(record, name="Zwiebelturm allein")
         await firm.sweep()
         assert firm.told() == [(case, one, "Insolvenzverwalterin")]
-        told = [record.getMessage() for record in caplog.records] + [repr(event) for event in firm.seen]
+        told = [str(vars(record)) for record in caplog.records] + [repr(event) for event in firm.seen]
         told += [repr(task) for task in await tasks(firm.of_cases, declared.TEXTS)]
         assert len(told) > 3
         for word in ("4711/26", "Morgenthau", "Zwiebelturm", "Insolvenzverwalterin"):

@@ -12,7 +12,8 @@ import pytest
 from command import environment
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+SHOWN = ("05_bank_accounts", "06_cases")
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("[0-9]*.py")) if path.stem not in SHOWN]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
@@ -38,6 +39,23 @@ def run(*arguments: str, cwd: Path) -> str:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(example, tmp_path):
     assert run(str(example), cwd=tmp_path)
+
+
+def told_on(name: str) -> str:
+    """The page that tells what the example of that name prints."""
+    pages = [page.read_text() for page in PAGES if "how-to" in page.parts]
+    (found,) = [page for page in pages if f"examples/{name}.py" in page]
+    return found
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_page_says_what_its_example_prints_and_how_long_it_is(name, tmp_path):
+    example, page = ROOT / "examples" / f"{name}.py", told_on(name)
+    printed = run(str(example), cwd=tmp_path)
+    assert f"prints\n\n```text\n{printed}```\n" in page
+    lines = len(example.read_text().splitlines())
+    assert f"in {lines} lines with" in " ".join(page.split())
+    assert lines <= 150
 
 
 @pytest.mark.parametrize("block", BLOCKS)
