@@ -77,6 +77,7 @@ async def accounts_of(remotes: Remotes, parties: StateStore, store: StateStore) 
             right=Referring(Mapped(erp, ERP), Side.RIGHT, {"party": parties}),
             policy=POLICY,
             identity=Identity(strong=(("party", "iban"),), weak=(("iban",),), normal=one_spelling),
+            detector=remotes.detector(POLICY),
             guard=NeedsApproval({"iban"}, {Side.RIGHT}),
             store=store,
             locks=LocalLocks(),

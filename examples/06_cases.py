@@ -71,10 +71,16 @@ async def cases_of(remotes: Remotes, store: StateStore) -> Engine:
     """The sync of cases, which Advoware alone opens and changes."""
     crm = remotes.entity("CAdvowareAkten", [m.native for m in CRM_CASE.maps], shows=CASE_SHOWN)
     erp = remotes.resource(Resource("Akten", "aktNr", creates=False, updates=False))
-    left, right = Mapped(crm, CRM_CASE), Mapped(erp, ERP_CASE)
-    identity = Identity(strong=(("file_number",),))
     return await Engine.open(
-        Parts(left=left, right=right, policy=CASE, identity=identity, store=store, locks=LocalLocks())
+        Parts(
+            left=Mapped(crm, CRM_CASE),
+            right=Mapped(erp, ERP_CASE),
+            policy=CASE,
+            detector=remotes.detector(CASE),
+            identity=Identity(strong=(("file_number",),)),
+            store=store,
+            locks=LocalLocks(),
+        )
     )
 
 
@@ -88,6 +94,7 @@ async def parts_of(remotes: Remotes, cases: StateStore, parties: StateStore, sto
             left=Referring(Mapped(crm, CRM_PART), Side.LEFT, named),
             right=Referring(Mapped(erp, ERP_PART), Side.RIGHT, named),
             policy=PART,
+            detector=remotes.detector(PART),
             identity=Identity(strong=(("case", "party", "part"),)),
             store=store,
             locks=LocalLocks(),

@@ -41,7 +41,8 @@ class Forecast:
         self._moved[side] += 1
         other = side.other
         id = link.on(other)
-        if id is None or link.tombstoned or not self.parts.replica(side).capabilities.row_is_complete:
+        complete = self.parts.replica(side).capabilities.row_is_complete
+        if id is None or link.tombstoned or row.awaits or not complete:
             return
         theirs = rows.get(Ref(other, id)) or _remembered(link, other)
         if theirs is not None:
@@ -51,7 +52,8 @@ class Forecast:
 
     async def stranger(self, link_id: str, side: Side, row: Snapshot) -> None:
         """A record has no counterpart: whether one would be made."""
-        if row.notes is not None and row.notes.counterpart is not None:
+        named = row.notes is not None and row.notes.counterpart is not None
+        if named or row.awaits or not self.parts.replica(side.other).capabilities.creates:
             return
         known = await self.index.matches(side.other, row)
         if self.parts.identity.judge(self.index.keys(row), known, taken=lambda _: True) is None:

@@ -54,6 +54,8 @@ def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> boo
 
 def unmoved(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
     """Whether the record is as it was when the link was last settled, given up, or put off."""
+    if snapshot.awaits:  # the token may be the one of before, and says nothing of what is named
+        return False
     if link.tombstone is not None and side in link.tombstone.gone and not snapshot.gone:
         return False  # somebody brought it back
     shadow = link.shadow(side)

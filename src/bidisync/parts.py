@@ -15,6 +15,7 @@ from bidisync.identity import Identity
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Side
 from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica, StateStore
+from bidisync.references import Referring
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
 from bidisync.state import Link
@@ -88,7 +89,8 @@ class Parts:
         if strange:
             raise Misconfigured(f"the identity uses the field {strange[0]!r}, which the policy does not have")
         for side, replica in self.replicas.items():
-            missing = sorted(named - replica.mapper.fields) if isinstance(replica, Mapped) else []
+            within = replica.replica if isinstance(replica, Referring) else replica
+            missing = sorted(named - within.mapper.fields) if isinstance(within, Mapped) else []
             if missing:
                 raise Misconfigured(f"the mapping of the {side.value} side has no place for {missing[0]!r}")
         if self.locks.lease_s <= 1.1 * self.limits.request_timeout_s:

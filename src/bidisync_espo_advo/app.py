@@ -14,7 +14,6 @@ import aiohttp
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
-from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.engine import Engine, Explanation
 from bidisync.errors import Misconfigured
 from bidisync.locks.local import LocalLocks
@@ -24,7 +23,6 @@ from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
 from bidisync.protocols import (
     Chance,
-    ChangeDetector,
     Clock,
     ConflictStrategy,
     DecisionLog,
@@ -37,11 +35,9 @@ from bidisync.protocols import (
     WorkQueue,
 )
 from bidisync.retry import Backoff
-from bidisync.schema import Policy
 from bidisync.stores.seal import AesSeal, Plain
 from bidisync_espo_advo.fields import PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope
-from bidisync_espo_advo.profile import AdvowareProfile
 from bidisync_espo_advo.remotes import Remotes as Remotes
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.sign_ins import SignIns
@@ -177,7 +173,7 @@ async def open_sync(
             store=store,
             locks=locks,
             identity=PARTY_IDENTITY,
-            detector=_detector(policy, remotes.advoware.profile),
+            detector=remotes.detector(policy),
             guard=delete_guard(settings),
             bounds=party_bounds(settings),
             scope=party_scope(settings),
@@ -191,12 +187,6 @@ async def open_sync(
         engine = await Engine.open(parts)
         patience = settings.lock.lease_s + _limits(settings).request_timeout_s + settings.sync.search_lag_s
         yield PartySync(engine, remotes, patience + 5.0)
-
-
-def _detector(policy: Policy, profile: AdvowareProfile) -> ChangeDetector:
-    """Values decide; an equal token spares the comparison where it is certified to prove something."""
-    content = ByContent.of(policy)
-    return first_that_knows(by_version, content) if profile.version_proves_rest else content
 
 
 def _limits(settings: Settings) -> Limits:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 import attrs
 
+from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.events import Event
-from bidisync.protocols import Chance, Clock, Observer, StateStore
+from bidisync.protocols import Chance, ChangeDetector, Clock, Observer, StateStore
+from bidisync.schema import Policy
 from bidisync_espo_advo.addresses import PublicResolver, host_of
 from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_nested import NestedReplica, Rows
@@ -107,6 +109,11 @@ class Remotes:
         """Close what was opened here."""
         for wire in self.wires.values():
             await wire.transport.close()
+
+    def detector(self, policy: Policy) -> ChangeDetector:
+        """Values decide; an equal token spares the comparison where it is certified to prove something."""
+        content = ByContent.of(policy)
+        return first_that_knows(by_version, content) if self.advoware.profile.version_proves_rest else content
 
     def entity(
         self, entity_type: str, attributes: Sequence[str] = (), *, shows: Bookkeeping = SILENT, archive_field: str = ""

@@ -15,8 +15,10 @@ from bidisync import (
     Group,
     LinkState,
     Mapped,
+    Misconfigured,
     NeedsApproval,
     ParentNotLinked,
+    Parts,
     Policy,
     Ref,
     Referring,
@@ -27,7 +29,10 @@ from bidisync import (
     tasks,
 )
 from bidisync.approval import approve
+from bidisync.guards import Bounds
+from bidisync.locks.local import LocalLocks
 from bidisync.mapping import FieldMap, FieldMapper
+from bidisync.stores.memory import MemoryStore
 from bidisync.testing.replica import MemoryReplica
 
 NAMES = ("name", "born", "parent", "x")
@@ -117,17 +122,20 @@ async def test_a_child_waits_until_its_parent_is_linked_and_waiting_is_no_attemp
     assert family.children.tally.states() == {LinkState.IN_SYNC: 1}
 
 
-async def test_a_linked_child_that_is_given_to_a_stranger_waits_and_loses_no_edit():
+@pytest.mark.parametrize("edit", [{"x": "7"}, {}], ids=["and edited", "and nothing else"])
+async def test_a_linked_child_that_is_given_to_a_stranger_waits_and_loses_no_edit(edit):
     family = await a_family()
     family.crm.add(name="one", born="1", parent="l1", x="5")
     await family.children.sweep(everything=True)
     stranger = family.parents.left.add(name="Bea", x=None, y=None, born="2001-01-01")
-    family.crm.edit("cl1", parent=stranger, x="7")
+    family.crm.edit("cl1", parent=stranger, **edit)
+    outcome = await (await family.children.engine()).sync(left("cl1"))
+    assert outcome.reason == "parent_not_linked"
     await family.children.sweep(everything=True)
     assert family.erp.values("cr1")["parent"] == "r1"
     await family.parents.sweep(everything=True)
     await family.children.sweep()
-    assert family.erp.values("cr1") == {"name": "one", "born": "1", "parent": "r2", "x": "7"}
+    assert family.erp.values("cr1") == {"name": "one", "born": "1", "parent": "r2", "x": "5", **edit}
 
 
 async def test_a_write_that_would_name_nobody_is_refused_before_it_is_sent():
@@ -144,6 +152,24 @@ async def test_a_child_without_a_parent_or_one_that_is_gone_waits_for_nothing():
     assert (seen.awaits, seen.fields["parent"]) == (frozenset(), None)
     family.crm.remove(id)
     assert (await family.children.left.get(id)).gone
+
+
+async def test_many_that_wait_are_no_wave_of_creates_that_a_guard_holds():
+    family = await a_family(more={"bounds": Bounds(max_creates=3, max_create_percent=1.0)})
+    family.crm.add(name="one", born="1", parent="l1", x="5")
+    await family.children.sweep(everything=True)
+    stranger = family.parents.left.add(name="Bea", x=None, y=None, born="2001-01-01")
+    for number in range(9):
+        family.crm.add(name=f"waits {number}", born="2", parent=stranger, x=None)
+    family.crm.add(name="goes", born="3", parent="l1", x=None)
+    await family.children.sweep(everything=True)
+    assert [values.fields["name"] for values in family.erp.records.values()] == ["one", "goes"]
+
+
+def test_a_mapping_without_a_place_is_refused_within_the_wrapper_too():
+    empty = Referring(Mapped(MemoryReplica("l"), FieldMapper(())), Side.LEFT, {})
+    with pytest.raises(Misconfigured, match="the left side has no place"):
+        Parts(left=empty, right=MemoryReplica("r"), policy=CHILDREN, store=MemoryStore(), locks=LocalLocks())
 
 
 def test_an_id_that_is_a_number_there_is_text_here():
