@@ -8,9 +8,11 @@ from typing import assert_type
 import bidisync
 import bidisync_espo_advo
 from bidisync import (
+    NUMBERED,
     Agreement,
     Backoff,
     ByContent,
+    Capabilities,
     ChangeDetector,
     Conflict,
     ConflictStrategy,
@@ -21,6 +23,7 @@ from bidisync import (
     FieldMap,
     FieldMapper,
     Group,
+    Guard,
     Hint,
     HintStore,
     Intent,
@@ -30,6 +33,7 @@ from bidisync import (
     Look,
     Mapped,
     Mapper,
+    NeedsApproval,
     Notice,
     Notifier,
     Observer,
@@ -38,19 +42,23 @@ from bidisync import (
     Plan,
     Policy,
     Ref,
+    Referring,
     Replica,
     Resolution,
+    ReviewKind,
     Seal,
     Side,
     StateStore,
     SyncError,
     Tally,
+    Task,
     Transient,
     Unavailable,
     WorkQueue,
     by_version,
     first_that_knows,
     prefer_left,
+    tasks,
 )
 from bidisync.locks.local import LocalLocks
 from bidisync.locks.redis import RedisLocks
@@ -116,6 +124,17 @@ async def many_machines(url: str) -> None:
 def remembered(link: Link) -> None:
     assert_type(link.base, Mapping[str, Agreement])
     assert_type(link.intent, Intent | None)
+
+
+async def others(parties: StateStore, store: StateStore) -> None:
+    within: Replica = Mapped(MemoryReplica(), FieldMapper((FieldMap("party", "betNr", NUMBERED),)))
+    replicas.append(Referring(within, Side.RIGHT, {"party": parties}))
+    guard: Guard = NeedsApproval({"iban"}, [Side.RIGHT])
+    parts = Parts(left=replicas[0], right=replicas[1], policy=policy, store=store, locks=locks[0], guard=guard)
+    assert_type(parts.policy.within({Side.LEFT: Capabilities(updates=False)}), Policy)
+    found = await tasks(store, {"read_only": "{fields}"})
+    assert_type(found, list[Task])
+    assert_type(found[0].kind, ReviewKind)
 
 
 async def core() -> None:
