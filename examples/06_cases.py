@@ -27,6 +27,7 @@ from bidisync import (
     Side,
     StateStore,
     Sweep,
+    prefer_right,
     tasks,
 )
 from bidisync.locks.local import LocalLocks
@@ -42,7 +43,7 @@ FLAG = Codec("flag", bool, bool)
 PAIRS = (("file_number", "aktenzeichen", "az"), ("title", "name", "rubrum"), ("path", "aktenpfad", "pfad"))
 CRM_CASE = FieldMapper((*(FieldMap(f, c) for f, c, _ in PAIRS), FieldMap("archived", "istArchiviert", FLAG)))
 ERP_CASE = FieldMapper((*(FieldMap(f, e) for f, _, e in PAIRS), FieldMap("archived", "ablage", FLAG)))
-ONE_WAY = Group("all", owner=Owner(Side.RIGHT))  # what is changed in EspoCRM is put back
+ONE_WAY = Group("all", owner=Owner(Side.RIGHT), initial=prefer_right)  # what is changed in EspoCRM is put back
 CASE = Policy([Field(name, "all") for name in ("file_number", "title", "path", "archived")], [ONE_WAY])
 CASE_SHOWN = Bookkeeping(
     counterpart="aktennummer", version="", synced_at="lastSync", attempts="", reason="",

@@ -15,6 +15,7 @@ import attrs
 from bidisync.errors import Rejected, Unauthorized, Unavailable, Unconfirmed
 from bidisync.model import Capabilities, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.protocols import Clock, StateStore
+from bidisync.spawn import side_by_side
 from bidisync.state import Intent
 from bidisync_espo_advo.advoware_replies import (
     VERSION,
@@ -87,9 +88,19 @@ class NestedReplica:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """All rows, a page for each parent; Advoware knows no filter for changes."""
         async for links in self.parents.links():
-            for link in links:
-                if link.right_id is not None and link.left_id is not None and not link.tombstoned:
-                    yield Page(await self._of(link.right_id))
+            known = [link for link in links if link.left_id is not None and not link.tombstoned]
+            for page in await self._pages([link.right_id for link in known if link.right_id is not None]):
+                yield page
+
+    async def _pages(self, parents: Sequence[str]) -> Sequence[Page]:
+        """The rows of these parents, as many read at once as the system takes requests."""
+        found: dict[str, tuple[Snapshot, ...]] = {}
+
+        async def read(parent: str) -> None:
+            found[parent] = await self._of(parent)
+
+        await side_by_side(parents, read, self.session.config.max_concurrency)
+        return [Page(found[parent]) for parent in parents if found[parent]]
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from bidisync import Engine, LinkState, ReviewKind, Sweep, tasks
+from bidisync import Engine, LinkState, ReviewKind, Sweep, Unauthorized, Unavailable, tasks
 from bidisync.approval import approve
 from bidisync.clock import SystemClock
 from bidisync.engine import Parts
@@ -20,6 +20,7 @@ from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.app import PartySync
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
 from bidisync_espo_advo.simulators.espocrm_desk import Desk
+from bidisync_espo_advo.simulators.server import FaultRule
 from examples import example
 
 GERMAN, AUSTRIAN = "DE89370400440532013000", "AT611904300234573201"
@@ -65,7 +66,8 @@ def start():
     async def started(**switches: str) -> AsyncIterator[Firm]:
         async with espocrm_simulator(records=2) as crm, advoware_simulator(switches=switches) as erp:
             parties, state, seen = MemoryStore(), MemoryStore(), []
-            settings = Settings.from_tables({"espocrm": crm.config, "advoware": erp.config})
+            advoware = {**erp.config, "timeout_s": 0.5}  # so long is a failing read repeated
+            settings = Settings.from_tables({"espocrm": crm.config, "advoware": advoware})
             async with open_sync(settings, store=parties) as sync:
                 await sync.sweep(everything=True)
                 engine = await bank.accounts_of(sync.remotes, parties, state)
@@ -218,3 +220,51 @@ async def test_no_number_of_an_account_is_told_to_anybody(start, caplog):
         for number in ("37040044", "1904300", "51210800", "0532013", "23457320"):
             assert number in there, "it is there to be told"
             assert not [text for text in told if number in text]
+
+
+ROWS = r"/Bankverbindungen$"
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [
+        ({"status": 403}, Unauthorized),
+        ({"status": 500}, Unavailable),
+        ({"status": 200, "body": "<html>login</html>"}, Unavailable),
+        ({"status": 200, "body": '{"error": "x"}'}, Unavailable),
+    ],
+    ids=["forbidden", "failing", "a page", "an error of success"],
+)
+async def test_accounts_that_cannot_be_read_are_not_taken_for_none(start, rule, error):
+    async with start() as firm:
+        firm.desk.create(beteiligteId=firm.party, iban=GERMAN)
+        firm.erp.control.rules.append(FaultRule("status", "GET", ROWS, times=1000, **rule))
+        with pytest.raises(error):
+            await firm.sweep()
+        assert firm.posts() == 0
+
+
+async def test_an_account_that_is_refused_waits_for_a_person_and_no_value_is_told(start):
+    async with start() as firm:
+        id = firm.desk.create(beteiligteId=firm.party, iban=GERMAN)
+        await firm.sweep()
+        await firm.agree()
+        refused = FaultRule("status", "POST", ROWS, status=400, body=f"Die IBAN {GERMAN} ist gesperrt.")
+        firm.erp.control.rules.append(refused)
+        await firm.sweep()
+        (link,) = await links(firm.state)
+        assert (link.state, link.reviews[0].reason) == (LinkState.BLOCKED, "rejected")
+        assert GERMAN not in repr((link, firm.seen))
+        assert firm.desk.records[id]["syncStatus"] == "unclean"
+
+
+async def test_a_reply_that_names_no_account_is_looked_into_and_not_sent_again(start):
+    async with start() as firm:
+        firm.desk.create(beteiligteId=firm.party, iban=GERMAN)
+        await firm.sweep()
+        await firm.agree()
+        firm.erp.control.rules.append(FaultRule("status", "POST", ROWS, "after", status=200, body="ja"))
+        for _ in range(2):
+            await firm.sweep()
+        assert (len(firm.erp.accounts.rows), firm.posts()) == (1, 1)
+        assert [link.state for link in await links(firm.state)] == [LinkState.IN_SYNC]

@@ -151,13 +151,13 @@ async def test_a_part_that_ended_is_a_persons_call_and_its_record_stays(start):
 
 async def test_a_case_that_was_opened_in_the_crm_waits_for_the_one_that_a_person_opens_in_advoware(start):
     async with start() as firm:
-        id = firm.shown.create(aktenzeichen="7/26", name="Kauf")
+        id = firm.shown.create(aktenzeichen="7/26", name="Kauf?")
         await firm.sweep()
         (task,) = await tasks(firm.of_cases, declared.TEXTS)
         assert task.reason == "made_by_people"
         case = firm.erp.cases.create(az="7/26", rubrum="Kauf")
         await firm.sweep()
-        assert firm.shown.records[id]["aktennummer"] == case
+        assert (firm.shown.records[id]["aktennummer"], firm.shown.records[id]["name"]) == (case, "Kauf")
         assert len(firm.shown.records) == 1
         assert await tasks(firm.of_cases, {}) == []
 
