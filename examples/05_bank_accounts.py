@@ -58,6 +58,7 @@ POLICY = Policy(
 TEXTS = {
     "needs_approval": "New account {left}: compare the IBAN with the letter, then approve.",
     "read_only": "Account {right} can't be changed by us: enter the new {fields} at Advoware's desk.",
+    "gone": "Account {right} is gone in Advoware: end {left} too, or enter it again there.",
     "unmappable": "Account {left} has no valid {fields}: ask the client again.",
 }
 

@@ -224,7 +224,7 @@ class Policy:
     def within(self, can: Mapping[Side, Capabilities]) -> Policy:
         """The same policy, in which a side that takes no updates takes every field at its creates alone."""
         fixed = frozenset(side for side, capabilities in can.items() if not capabilities.updates)
-        if not fixed:
+        if all(fixed <= field.create_only for field in self.fields):
             return self
         return attrs.evolve(self, fields=[attrs.evolve(f, create_only=f.create_only | fixed) for f in self.fields])
 

@@ -63,10 +63,10 @@ class Firm:
 @pytest.fixture
 def start():
     @asynccontextmanager
-    async def started(**switches: str) -> AsyncIterator[Firm]:
+    async def started(*, timeout_s: float = 30.0, **switches: str) -> AsyncIterator[Firm]:
         async with espocrm_simulator(records=2) as crm, advoware_simulator(switches=switches) as erp:
             parties, state, seen = MemoryStore(), MemoryStore(), []
-            advoware = {**erp.config, "timeout_s": 0.5}  # so long is a failing read repeated
+            advoware = {**erp.config, "timeout_s": timeout_s}
             settings = Settings.from_tables({"espocrm": crm.config, "advoware": advoware})
             async with open_sync(settings, store=parties) as sync:
                 await sync.sweep(everything=True)
@@ -183,6 +183,20 @@ async def test_an_edit_after_the_create_is_one_task_whatever_is_edited_and_no_re
         assert await tasks(firm.state, {}) == [], "somebody did what the task asked for"
 
 
+async def test_an_account_that_somebody_ended_in_advoware_is_a_persons_call(start):
+    async with start() as firm:
+        betnr = firm.crm.store.records[firm.party]["betnr"]
+        id = firm.erp.accounts.create(betnr, iban=AUSTRIAN)
+        firm.erp.accounts.create(betnr, iban=GERMAN)
+        await firm.sweep()
+        firm.erp.accounts.delete(id)
+        for _ in range(3):
+            await firm.sweep()
+        (task,) = await tasks(firm.state, bank.TEXTS)
+        assert task.text.startswith(f"Account {betnr}/{id} is gone in Advoware")
+        assert len(firm.desk.records) == 2
+
+
 async def test_an_account_of_a_party_that_is_not_linked_waits_for_it(start):
     async with start() as firm:
         party = firm.crm.store.create(lastName="Beispiel", firstName="Nora")
@@ -236,7 +250,7 @@ ROWS = r"/Bankverbindungen$"
     ids=["forbidden", "failing", "a page", "an error of success"],
 )
 async def test_accounts_that_cannot_be_read_are_not_taken_for_none(start, rule, error):
-    async with start() as firm:
+    async with start(timeout_s=2.0) as firm:  # so long is a failing read repeated
         firm.desk.create(beteiligteId=firm.party, iban=GERMAN)
         firm.erp.control.rules.append(FaultRule("status", "GET", ROWS, times=1000, **rule))
         with pytest.raises(error):
