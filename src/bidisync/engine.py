@@ -407,7 +407,7 @@ class Engine:
         waiting = attrs.evolve(link.attempts, next_at=0.0, reason=error.reason)
         if link.revision == 0 or link.settled or link.attempts != waiting:
             link = await self.parts.store.save(attrs.evolve(link, attempts=waiting, settled=False))
-        return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
+        return Outcome.of(ref, link, effects)
 
     async def _merged(self, ref: Ref, error: Merged, effects: Effects) -> Outcome:
         """Another record answers under this id: a person has to say what became of this one."""

@@ -90,7 +90,7 @@ def open_conflicts(link: Link) -> frozenset[str]:
 
 def reason_of(link: Link) -> str:
     """The code that explains the link's state; empty in sync."""
-    if link.attempts.count:
+    if link.attempts.count or link.attempts.reason:  # a reason alone: it waits, and was not tried
         return link.attempts.reason
     return link.reviews[0].reason if link.reviews else ""
 

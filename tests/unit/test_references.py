@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pairs import CRM, ERP, Pair
 
 from bidisync import (
@@ -26,6 +29,7 @@ from bidisync import (
     Side,
     Snapshot,
     Unmappable,
+    prefer_left,
     tasks,
 )
 from bidisync.approval import approve
@@ -120,6 +124,60 @@ async def test_a_child_waits_until_its_parent_is_linked_and_waiting_is_no_attemp
     await family.children.sweep()
     assert len(other.records) == 1
     assert family.children.tally.states() == {LinkState.IN_SYNC: 1}
+
+
+SIDES = st.sampled_from(Side)
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("parent"), SIDES),
+        st.tuples(st.just("child"), SIDES, st.integers(0, 4)),
+        st.tuples(st.just("move"), SIDES, st.integers(0, 4), st.integers(0, 4)),
+        st.sampled_from([("parents",), ("children",)]),
+    ),
+    min_size=10,
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ACTS)
+def test_in_whatever_order_things_come_every_child_ends_with_its_parent_on_both_sides(acts):
+    asyncio.run(in_order(acts))
+
+
+async def in_order(acts: list[tuple[Any, ...]]) -> None:
+    """Do all that, then a few passes; each child is on both sides once, and belongs to the same parent there."""
+    family = Family(policy=attrs.evolve(CHILDREN, groups=[Group("g", strategy=prefer_left)]))
+    parents = {Side.LEFT: family.parents.left, Side.RIGHT: family.parents.right}
+    own = {Side.LEFT: family.crm, Side.RIGHT: family.erp}
+    for number, (what, *rest) in enumerate(acts):
+        if what in ("parents", "children"):
+            await getattr(family, what).sweep(everything=True)
+        elif what == "parent":
+            parents[rest[0]].add(name=f"parent {number}", x=None, y=None, born=f"{number}")
+        elif known := list(parents[rest[0]].records):
+            parent, children = known[rest[-1] % len(known)], list(own[rest[0]].records)
+            if what == "child":
+                own[rest[0]].add(name=f"child {number}", born=f"{number}", parent=parent, x=None)
+            elif children:
+                own[rest[0]].edit(children[rest[1] % len(children)], parent=parent)
+    for _ in range(2):
+        await family.parents.sweep(everything=True)
+        await family.children.sweep(everything=True)
+    found = {
+        side: sorted([(r.fields["name"], await shared(family, side, r)) for r in own[side].records.values()])
+        for side in Side
+    }
+    assert found[Side.LEFT] == found[Side.RIGHT]
+    assert len({name for name, _ in found[Side.LEFT]}) == len(found[Side.LEFT])
+    links = [link async for group in family.children.store.links() for link in group]
+    assert {link.attempts.count for link in links} <= {0}
+
+
+async def shared(family: Family, side: Side, record: Any) -> Any:
+    """The parent of a child by its left id, as the links of the parents say."""
+    ref = Ref(side, str(record.fields["parent"]))
+    return (await family.parents.store.load([ref]))[ref].left_id
 
 
 @pytest.mark.parametrize("edit", [{"x": "7"}, {}], ids=["and edited", "and nothing else"])
