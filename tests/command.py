@@ -17,7 +17,7 @@ import attrs
 
 from bidisync_espo_advo import cli
 from bidisync_espo_advo.settings import render_toml
-from leaks import WATCH
+from watch import WATCH
 
 
 @attrs.frozen
@@ -87,12 +87,17 @@ async def within(*arguments: str, cwd: Path) -> Ended:
     return _heard(arguments, Ended(status, out.getvalue(), err.getvalue()))
 
 
+def _number(option: str, arguments: tuple[str, ...]) -> int:
+    return int(arguments[arguments.index(option) + 1]) if option in arguments else 0
+
+
 @asynccontextmanager
 async def simulated(*arguments: str, cwd: Path) -> AsyncIterator[dict[str, Any]]:
     """A simulator as a process; what it announced."""
     process = await start("simulate", *arguments, cwd=cwd)
     assert process.stdout is not None
     try:
+        WATCH.keep_population(_number("--seed", arguments), _number("--records", arguments))
         yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
     finally:
         process.terminate()
@@ -102,4 +107,7 @@ async def simulated(*arguments: str, cwd: Path) -> AsyncIterator[dict[str, Any]]
 
 def configure(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the configuration file that the command finds by itself."""
+    if "state" in tables:
+        tables = {**tables, "state": WATCH.sealing(tables["state"])}
+    WATCH.keep([], tables)
     (folder / "espo-advo.toml").write_text(render_toml(tables))

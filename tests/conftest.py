@@ -1,6 +1,5 @@
 """How thoroughly properties are tested: a little here, the same every time in CI, long at night; and what was found."""
 
-import logging
 import os
 from collections.abc import Iterator
 
@@ -8,7 +7,7 @@ import pytest
 import stamina
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 
-from leaks import WATCH
+from watch import WATCH, watched
 
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile(
@@ -37,13 +36,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 
 @pytest.fixture(autouse=os.environ.get("BIDISYNC_LEAKS") == "1")
-def nothing_leaks() -> Iterator[None]:
-    """With ``python3 dev leaks``: no value and no secret is in what the test's logs and commands said."""
-    WATCH.clear()
-    logging.getLogger().addHandler(WATCH)
-    yield
-    logging.getLogger().removeHandler(WATCH)
-    assert WATCH.leaked() == []
+def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``python3 dev leaks``: no value and no secret is in what the test's run said or left behind."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield from watched(folder)
+    found = WATCH.leaked()
+    WATCH.count(request.node.nodeid, len(found))
+    assert found == []
 
 
 @pytest.fixture

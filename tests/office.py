@@ -11,7 +11,7 @@ import attrs
 
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
-from leaks import WATCH
+from watch import WATCH
 
 FAST = {"lock": {"lease_s": 4.0}, "sync": {"search_lag_s": 0.2}}
 """Times that let a test see what follows a crash: requests of at most 3 s."""
@@ -83,7 +83,7 @@ async def opened(
         merged: dict[str, dict[str, Any]] = {
             "espocrm": {**crm.config, **times},
             "advoware": {**erp.config, **times},
-            "state": {"url": "sqlite:///:memory:"},
+            "state": WATCH.sealing({"url": "sqlite:///:memory:"}),
             **FAST,
         }
         for name, table in tables.items():

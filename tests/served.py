@@ -7,10 +7,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import attrs
 from bidisync.clock import utc_text
 from bidisync_espo_advo.webhook import signature
 from command import configure, start
-from leaks import WATCH
+from watch import WATCH
 from office import FAST, Office
 
 TOKEN = "token-of-the-tests"
@@ -91,12 +92,36 @@ async def running(*command: str, cwd: Path) -> AsyncIterator[Served]:
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 40)
         assert line, "".join(told)
-        yield Served(json.loads(line).get("url", ""), process, told)
+        served = Served(json.loads(line).get("url", ""), process, told)
+        yield served
+        if WATCH.on and served.url and process.returncode is None:
+            await _look_around(served)
     finally:
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), 20)
         await reader
+
+
+PAGES = ("/", "/conflicts", "/dead", "/held", "/search", "/api/status", "/api/conflicts", "/metrics", "/readyz")
+OPEN = ("/", "/conflicts", "/login", "/metrics", "/healthz", "/api/conflicts")
+
+
+async def _look_around(served: Served) -> None:
+    """Take down what a masked session and a stranger see."""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+            for path in OPEN:
+                async with session.get(served.url + path) as answer:
+                    WATCH.hear(f"{path} to a stranger", await answer.read(), "pages and metrics of services")
+            paths, seen = list(PAGES), set[str]()
+            while paths and len(seen) < 60:
+                seen.add(path := paths.pop(0))
+                async with session.get(served.url + path, headers=BEARER) as answer:
+                    page = await answer.read()
+                WATCH.hear(f"{path}, masked", page, "pages and metrics of services")
+                links = re.findall(rb'href="(/records/[^"]+)"', page)
+                paths += [link.decode() for link in dict.fromkeys(links) if link.decode() not in {*paths, *seen}]
 
 
 async def until(true: Callable[[], bool], within_s: float = 30.0, what: str = "", every_s: float = 0.02) -> float:

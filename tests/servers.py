@@ -19,6 +19,8 @@ from urllib.parse import unquote
 import attrs
 import pytest
 
+import watch
+
 
 @attrs.define
 class RedisServer:
@@ -94,10 +96,12 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(request: pytest.FixtureRequest) -> str:
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A Redis server: the one that ``BIDISYNC_TEST_REDIS_URL`` names, else one of our own."""
     named = os.environ.get("BIDISYNC_TEST_REDIS_URL")
-    return named or str(request.getfixturevalue("redis_server").url)
+    url = named or str(request.getfixturevalue("redis_server").url)
+    yield url
+    watch.redis(url)
 
 
 @attrs.define
@@ -238,6 +242,8 @@ def postgres_url(postgres_server_url: str) -> Iterator[Callable[[], str]]:
 
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:
         yield make
+        for name in made:
+            watch.postgres(f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}")
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:  # a test may have restarted the server
         for name in made:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())

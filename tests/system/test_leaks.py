@@ -16,9 +16,10 @@ import pytest
 from bidisync_espo_advo import operating
 from bidisync_espo_advo.simulators.server import FaultRule
 from command import within as run
-from leaks import Watch, files, leaks, values_of
+from leaks import files, leaks, values_of
 from office import opened
 from served import BEARER, TOKEN, begun, drained, free_port, hooked, running, until, write_config
+from watch import Watch
 
 KEY = "Schlüssel-der-nirgends-stehen-darf"
 NAME = "Kanarienvögel-Ößling"
@@ -74,8 +75,8 @@ def test_what_a_test_says_is_searched_for_what_its_people_are_called():
         logger.addHandler(watch)
         logger.exception("it failed", extra={"who": NAME.upper()})
     assert [text.partition(" as ")[0] for text in watch.leaked()] == [
-        f"the log quiet: {NAME!r}",
-        f"the log quiet: {KEY!r}",
+        f"the log quiet (log lines): {NAME!r}",
+        f"the log quiet (log lines): {KEY!r}",
     ]
     watch.clear()
     assert watch.leaked() == []
@@ -170,9 +171,7 @@ async def test_a_noisy_day_leaves_neither_a_value_nor_a_secret_anywhere(tmp_path
     async with opened(crm_records=9, erp_records=2, crm_switches={"webhook.interval_s": "3600"}) as office:
         peopled(office)
         hooks = hooked(office, port)
-        write_config(tmp_path, office, **REVIEW, espocrm={"webhooks": hooks})
-        config = tmp_path / "espo-advo.toml"
-        config.write_text(config.read_text().replace("[state]", f'[state]\nencryption_key = "{KEY}"'))
+        write_config(tmp_path, office, **REVIEW, espocrm={"webhooks": hooks}, state={"encryption_key": KEY})
         values = values_of(office.crm.store.records.values())
         async with running("serve", "--port", str(port), cwd=tmp_path) as served:
             await until(lambda: len(office.erp.store.records) == 11, what="the first contact")
