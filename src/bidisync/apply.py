@@ -122,7 +122,7 @@ async def _one_too_many(parts: Parts, plan: Plan) -> None:
         return
     links = sum((await parts.store.count()).values())
     lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-    if any(parts.bounds.passed(Act.DELETE, lately.get(act, 0), links) for act in acts):
+    if any(parts.bounds.passed(Act.DELETE, len(lately.get(act, ())), links) for act in acts):
         raise Again("others delete at this moment, too")
 
 

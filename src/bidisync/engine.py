@@ -430,7 +430,7 @@ class Engine:
             over = dict.fromkeys(acts, "scope_changed")
         else:
             lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-            over = too_much(parts.bounds, [acts], lately, await living(parts))
+            over = too_much(parts.bounds, {link.id: acts}, lately, await living(parts))
         run = attrs.evolve(parts.run, held={**over, **parts.run.held})
         return held(attrs.evolve(parts, run=run), link, plan, self.index.secret)
 

@@ -1,7 +1,8 @@
 """What a pass would do, added up while its lists are read and before anything is sent.
 
 A plan is made for every linked record that moved, from its row and what is remembered of the
-other side. That is a forecast: each record is read and decided again when its turn comes. It
+other side; likewise for two strangers that are found to be the same, if the rows of both were
+kept. That is a forecast: each record is read and decided again when its turn comes. It
 is good enough to see that a pass would overwrite a fifth of everybody.
 """
 
@@ -14,7 +15,7 @@ import attrs
 
 from bidisync.guards import DAY_S, LEAST_SAMPLE, Act, Run, acts_of, shrunk, too_much
 from bidisync.index import Index
-from bidisync.model import Ref, Side, Snapshot
+from bidisync.model import Defer, Ref, Side, Snapshot
 from bidisync.parts import Parts, living
 from bidisync.reconcile import reconcile
 from bidisync.schema import OnDelete
@@ -28,6 +29,7 @@ class Forecast:
     parts: Parts
     index: Index
     _acts: dict[str, tuple[str, ...]] = attrs.Factory(dict)
+    _met: dict[frozenset[Ref], bool] = attrs.Factory(dict)  # two strangers, and whether either is a link already
     _linked: Counter[Side] = attrs.Factory(Counter)
     _moved: Counter[Side] = attrs.Factory(Counter)
 
@@ -50,14 +52,28 @@ class Forecast:
             plan = reconcile(self.parts.policy, link.base, left, right, link.reviews)
             self._acts[link.id] = acts_of(plan)
 
-    async def stranger(self, link_id: str, side: Side, row: Snapshot) -> None:
-        """A record has no counterpart: whether one would be made."""
-        named = row.notes is not None and row.notes.counterpart is not None
-        if named or row.awaits or not self.parts.replica(side.other).capabilities.creates:
+    async def stranger(self, link_id: str, side: Side, row: Snapshot, rows: Mapping[Ref, Snapshot]) -> None:
+        """A record has no counterpart: whether one would be made, or what would follow if it meets another stranger."""
+        if row.awaits:
             return
+        mine = Ref(side, row.id)
+        there = await self._counterpart(side, row)
+        if there is None:
+            if self.parts.replica(side.other).capabilities.creates:
+                self._acts[link_id] = (Act.CREATE.on(side.other),)
+        elif isinstance(there, Ref) and there in rows and (pair := frozenset((mine, there))) not in self._met:
+            links = await self.parts.store.load([mine, there])
+            if there not in links or links[there].on(side) is None:
+                self._met[pair] = bool(links)
+                left, right = (row, rows[there]) if side is Side.LEFT else (rows[there], row)
+                self._acts[link_id] = acts_of(reconcile(self.parts.policy, {}, left, right, ()))
+
+    async def _counterpart(self, side: Side, row: Snapshot) -> Ref | Defer | None:
+        """Who a record without a counterpart is taken for, as far as the index knows."""
+        if row.notes is not None and row.notes.counterpart is not None:
+            return Ref(side.other, row.notes.counterpart)
         known = await self.index.matches(side.other, row)
-        if self.parts.identity.judge(self.index.keys(row), known, taken=lambda _: True) is None:
-            self._acts[link_id] = (Act.CREATE.on(side.other),)
+        return self.parts.identity.judge(self.index.keys(row), known, taken=lambda _: False)
 
     def missing(self, link: Link, side: Side) -> None:
         """A linked record is in no list: it may be gone."""
@@ -70,7 +86,8 @@ class Forecast:
         """The same run, knowing what is held in it. ``listed`` is how long each complete list was."""
         parts = self.parts
         lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-        held = too_much(parts.bounds, self._acts.values(), lately, await living(parts))
+        meeting = sum(not linked for linked in self._met.values())
+        held = too_much(parts.bounds, self._acts, lately, await living(parts), meeting)
         if run.first_contact:
             held = {act: reason for act, reason in held.items() if not act.startswith(Act.CREATE.value)}
         for side in Side:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 import attrs
 
@@ -149,21 +149,31 @@ def acts_of(plan: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def too_much(bounds: Bounds, planned: Iterable[Iterable[str]], lately: Mapping[str, int], links: int) -> dict[str, str]:
+def too_much(
+    bounds: Bounds,
+    planned: Mapping[str, Iterable[str]],
+    lately: Mapping[str, AbstractSet[str]],
+    links: int,
+    meeting: int = 0,
+) -> dict[str, str]:
     """The acts that pass their bounds, each with the reason under which its plans are held.
 
-    ``planned`` are the acts of each plan of the pass, ``lately`` how many links each act
-    concerned within a day before it. A link may be among both, so edits count for no more links
-    than there are: who allows them for all of them has nothing held.
+    ``planned`` are the acts of each plan of the pass by link, ``lately`` the links that each act
+    concerned within a day before it: one that is among both counts once. ``meeting`` more links
+    are about to be made of pairs that are found to be the same; edits count against them too.
+    Edits count for no more links than there are: who allows them for all of them has nothing held.
     """
-    counted = Counter(act for acts in planned for act in set(acts))
+    concerned: dict[str, set[str]] = {}
+    for link_id, acts in planned.items():
+        for act in acts:
+            concerned.setdefault(act, set()).add(link_id)
     held = {}
-    for act, number in counted.items():
-        kind = Act(act.partition(":")[0])
-        concerned = number + lately.get(act, 0)
+    for act, ids in concerned.items():
+        kind, number, all_of = Act(act.partition(":")[0]), len(ids | lately.get(act, frozenset())), links
         if kind in (Act.OVERWRITE, Act.BLANK):
-            concerned = max(number, min(concerned, links))
-        if bounds.passed(kind, concerned, links):
+            all_of = links + meeting
+            number = max(len(ids), min(number, all_of))
+        if bounds.passed(kind, number, all_of):
             held[act] = f"mass_{kind.value}"
     return held
 

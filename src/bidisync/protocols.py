@@ -7,6 +7,7 @@ Each protocol names what its callers rely on and what an implementation must not
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
@@ -212,8 +213,8 @@ class StateStore(Protocol):
         """Links with a create whose twin is still looked for (``Link.watch``)."""
         ...
 
-    async def acts_since(self, at: float) -> Mapping[str, int]:
-        """How many links each act of the journal (``Journaled.acts``) concerned since then."""
+    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+        """The ids of the links that each act of the journal (``Journaled.acts``) concerned since then."""
         ...
 
     async def count(self) -> Mapping[str, int]:

@@ -146,9 +146,9 @@ class Sweep:
 
     async def _judged(self, run: Run, work: _Work, whole: set[Side], everything: bool) -> Run:
         """The run, with what guards hold in it after a look at everything that it would do."""
-        for link_id, ref in () if run.first_contact else work.strangers.items():
+        for link_id, ref in work.strangers.items():
             if ref in work.rows:
-                await work.forecast.stranger(link_id, ref.side, work.rows[ref])
+                await work.forecast.stranger(link_id, ref.side, work.rows[ref], work.rows)
         lengths = {side: len(work.listed[side]) for side in whole}
         return await work.forecast.judge(run, lengths, full=everything)
 

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from pairs import CRM, Pair
 
-from bidisync import Deletion, LinkState, OnDelete, Ref, Side, ask
+from bidisync import Deletion, LinkState, OnDelete, Ref, Side, ask, prefer_right
 from bidisync.approval import approve, rearm
 from bidisync.errors import Merged, Unavailable, Unconfirmed
 from bidisync.guards import Bounds, held_plans, too_much
@@ -437,14 +437,78 @@ def test_bounds_need_the_number_and_the_percentage():
 
 
 def test_whoever_lets_every_record_be_overwritten_has_nothing_held_however_often_they_are():
-    every = [["overwrite:right", "blank:left"]] * 150
-    lately = {"overwrite:right": 150, "blank:left": 150, "delete:right": 4}
+    every = {f"left:{n}": ["overwrite:right", "blank:left"] for n in range(150)}
+    others = {f"left:{n}" for n in range(100, 250)}  # a hundred of them are links no more
+    lately = {"overwrite:right": others, "blank:left": others, "delete:right": {f"left:{n}" for n in range(150, 154)}}
     free = Bounds(max_overwrite_percent=100.0, max_blank_percent=100.0)
     assert too_much(free, every, lately, 150) == {}
     tight = Bounds(max_overwrite_percent=99.0, max_blank_percent=100.0)
     assert too_much(tight, every, lately, 150) == {"overwrite:right": "mass_overwrite"}
-    deletes = [["delete:right"]] * 3
+    deletes = {f"left:{n}": ["delete:right"] for n in range(3)}
     assert too_much(free, deletes, lately, 5) == {"delete:right": "mass_delete"}, "what is gone is no link any more"
+
+
+def test_a_link_that_is_edited_today_and_again_counts_once():
+    bounds, again = Bounds(max_overwrite_percent=20.0), {f"left:{n}": ["overwrite:right"] for n in range(20)}
+    assert too_much(bounds, again, {"overwrite:right": set(again)}, 100) == {}
+    one_more = {*again, "left:99"}
+    assert too_much(bounds, again, {"overwrite:right": one_more}, 100) == {"overwrite:right": "mass_overwrite"}
+
+
+async def test_the_same_records_edited_again_and_again_within_a_day_are_no_mass():
+    pair = await office(100)
+    for turn in ("first", "second", "third"):
+        for n in range(1, 16):
+            pair.right.edit(f"r{n}", x=turn)
+        await pair.sweep()
+        pair.clock.advance(3600)
+    assert {pair.left.records[f"l{n}"].fields["x"] for n in range(1, 16)} == {"third"}
+    assert not await held(pair)
+
+
+def strangers(number: int, differing: int, **right: object) -> Pair:
+    """So many people that both sides know and nobody linked; with so many of them a field differs."""
+    pair = Pair()
+    groups = [attrs.evolve(group, initial=prefer_right) for group in pair.policy.groups]
+    pair.policy = attrs.evolve(pair.policy, groups=groups)
+    for n in range(number):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x="left", y="y")
+        pair.right.add(**{"name": f"P{n}", "born": f"b{n}", "x": "left", "y": "y", **(right if n < differing else {})})
+    return pair
+
+
+async def test_a_first_contact_that_would_overwrite_every_third_waits_and_then_goes_as_it_was_shown():
+    pair = strangers(90, 30, x="right")
+    for n in range(60):
+        pair.left.add(name=f"New {n}", born=f"n{n}", x="left", y="y")
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.IN_SYNC: 120, LinkState.HELD: 30}, "makes sixty freely, links those in step"
+    assert {record.fields["x"] for record in pair.left.records.values()} == {"left"}
+    (plan,) = await held(pair)
+    assert (plan.reason, len(plan.links)) == ("mass_overwrite", 30)
+    await pair.sweep(everything=True)
+    assert await held(pair) == (plan,), "a second pass changes nothing of it"
+    await one_approval(pair)
+    await pair.sweep()
+    assert [pair.left.records[f"l{n}"].fields["x"] for n in (1, 30, 31)] == ["right", "right", "left"]
+    assert not await held(pair)
+
+
+async def test_a_first_contact_that_would_empty_some_values_waits():
+    pair = strangers(90, 22, x=None)
+    await pair.sweep(everything=True)
+    (plan,) = await held(pair)
+    assert (plan.reason, len(plan.links)) == ("mass_blank", 22)
+    assert {record.fields["x"] for record in pair.left.records.values()} == {"left"}
+
+
+async def test_a_first_contact_that_overwrites_few_or_is_allowed_to_overwrite_all_goes_through():
+    few, allowed = strangers(100, 20, x="right"), strangers(40, 40, x="right")
+    allowed.more["bounds"] = Bounds(max_overwrite_percent=100.0)
+    for pair, overwritten in ((few, 20), (allowed, 40)):
+        await pair.sweep(everything=True)
+        assert not await held(pair)
+        assert [record.fields["x"] for record in pair.left.records.values()].count("right") == overwritten
 
 
 async def test_where_nobody_can_tell_what_became_of_a_create_it_is_sent_once_until_a_person_says_so():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import attrs
 
@@ -117,11 +118,13 @@ class MemoryStore:
         """Links with a create whose twin is still looked for."""
         return [link for link in self._links.values() if link.watch is not None]
 
-    async def acts_since(self, at: float) -> Mapping[str, int]:
-        """How many links each act concerned since then."""
-        return Counter(
-            act for act, _ in {(act, line.link_id) for line in self._journal if line.at >= at for act in line.acts}
-        )
+    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+        """The links that each act concerned since then."""
+        found: dict[str, set[str]] = {}
+        for line in self._journal:
+            for act in line.acts if line.at >= at else ():
+                found.setdefault(act, set()).add(line.link_id)
+        return found
 
     async def count(self) -> Mapping[str, int]:
         """How many links there are in each state."""

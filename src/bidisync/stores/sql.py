@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 
 import attrs
@@ -169,13 +170,16 @@ class SqlStore:
         """Links with a create whose twin is still looked for."""
         return await self._links_where("watch = 1")
 
-    async def acts_since(self, at: float) -> Mapping[str, int]:
-        """How many links each act concerned since then; what is older than a week is let go."""
+    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+        """The links that each act concerned since then; what is older than a week is let go."""
 
-        def transaction(connection: Connection) -> dict[str, int]:
+        def transaction(connection: Connection) -> dict[str, set[str]]:
             connection.execute("DELETE FROM act WHERE at < ?", (at - 604_800.0,))
-            sql = "SELECT name, count(DISTINCT link_id) FROM act WHERE at >= ? GROUP BY name"
-            return dict(connection.execute(sql, (at,)).fetchall())
+            found: dict[str, set[str]] = {}
+            rows = connection.execute("SELECT DISTINCT name, link_id FROM act WHERE at >= ?", (at,))
+            for name, link_id in rows.fetchall():
+                found.setdefault(name, set()).add(plain_text(link_id))
+            return found
 
         return await self._run(transaction)
 

@@ -9,6 +9,7 @@ import asyncio
 import copy
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,7 @@ class SimStore:
         await self._trip()
         return await self.inner.watched()
 
-    async def acts_since(self, at: float) -> Mapping[str, int]:
+    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
         """How many links each act concerned since then."""
         await self._trip()
         return await self.inner.acts_since(at)
