@@ -29,8 +29,10 @@ from leaks import forms, leaks, values_of
 KEY = "encrypts every state of the leak run"
 SECRETS = ("api_key", "secret_key", "password", "encryption_key", "token")
 
-GIVEN = ("*.toml", "*.py", "*.js", "*.ts", "*.mjs", "*.lock", "*.pem", "*.env", "package*.json", "*.so", "*.npmrc")
+GIVEN = ("*.toml", "*.py", "*.js", "*.ts", "*.mjs", "*.lock", "*.pem", "*.env", "package*.json", "*.so", "*.npmrc", "*.key")
 """Files that hold the configuration and the project of a test: they were given to the product, not made by it."""
+ASKED = ("values.json", "person.json")
+"""Files that hold values because somebody asked for them, or chose them: what `resolve` takes, what `export` hands out."""
 GIVEN_FOLDERS = ("node_modules", "data", "copy", ".venv", "site")
 
 ENCRYPTED = "state files, encrypted"
@@ -95,7 +97,7 @@ class Watch(logging.Handler):
         """Take down every file that is left below a folder, but what the test gave to the product."""
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            given = any(path.match(pattern) for pattern in GIVEN) or any(p in GIVEN_FOLDERS for p in inside.parts)
+            given = any(path.match(pattern) for pattern in (*GIVEN, *ASKED)) or any(p in GIVEN_FOLDERS for p in inside.parts)
             if given or path.is_symlink() or not path.is_file():
                 continue
             with suppress(OSError):

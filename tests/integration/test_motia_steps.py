@@ -173,7 +173,7 @@ async def test_a_slot_needs_a_redis_that_answers(redis_url):
 
 
 def tables_of(tmp_path: Any, redis_url: str) -> dict[str, Any]:
-    return {"state": {"url": f"sqlite:///{tmp_path}/state.db"}, "lock": {"url": redis_url}}
+    return {"state": {"url": f"sqlite:///{tmp_path}/state.db", "encryption_key": ""}, "lock": {"url": redis_url}}
 
 
 async def waiting(tmp_path: Any) -> int:

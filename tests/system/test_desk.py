@@ -150,7 +150,7 @@ async def test_an_ended_link_is_left_alone_until_that_is_taken_back(tmp_path):
 
 async def test_a_forgotten_person_leaves_no_value_behind_and_is_not_made_again(tmp_path):
     async with opened(crm_records=3) as office:
-        write_config(tmp_path, office)
+        write_config(tmp_path, office, state={"encryption_key": ""})
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
         id = next(iter(office.crm.store.records))
         office.crm.store.edit(id, lastName="Vergissmeinnicht", zusatz="Hinterlassenschaft")

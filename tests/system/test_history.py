@@ -21,7 +21,8 @@ JSON = Report(as_json=True)
 
 def tables_of(folder: Path, office: Office, **more: dict[str, Any]) -> dict[str, dict[str, Any]]:
     guards = {"max_overwrite_percent": 100.0}
-    tables = {**office.tables, "state": {"url": f"sqlite:///{folder / 'state.db'}"}, **FAST, "guards": guards}
+    state = {"url": f"sqlite:///{folder / 'state.db'}", "encryption_key": ""}  # lines are altered in the file
+    tables = {**office.tables, "state": state, **FAST, "guards": guards}
     for name, table in more.items():
         tables[name] = {**tables.get(name, {}), **table}
     configure(folder, tables)

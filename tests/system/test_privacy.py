@@ -28,6 +28,10 @@ def tables_of(folder: Path, office: Office, **more):
     return tables
 
 
+CLEAR = {"encryption_key": ""}
+"""For tests that look into the file for values that are still to be in it."""
+
+
 def stored(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.glob("state.db*"))
 
@@ -44,7 +48,7 @@ async def swept(folder, *arguments, status=(0,)):
 
 async def test_edits_of_a_forgotten_person_bring_nothing_back_on_either_side_and_the_report_says_why(tmp_path):
     async with opened(crm_records=4, erp_records=1) as office:
-        configure(tmp_path, tables_of(tmp_path, office))
+        configure(tmp_path, tables_of(tmp_path, office, state=CLEAR))
         await swept(tmp_path)
         id = next(iter(office.crm.store.records))
         office.crm.store.edit(id, lastName=WORDS[0], firstName="Erna", dateOfBirth="1950-02-03", zusatz=WORDS[1])
@@ -174,7 +178,7 @@ async def test_a_lost_state_knows_nothing_of_whom_it_forgot(tmp_path):
 
 async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_stays(tmp_path):
     async with opened(crm_records=3) as office:
-        configure(tmp_path, tables_of(tmp_path, office, sync={"visible_status": "off"}))
+        configure(tmp_path, tables_of(tmp_path, office, state=CLEAR, sync={"visible_status": "off"}))
         await swept(tmp_path)
         one, two, _ = office.crm.store.records
         for id, word in ((one, "Altwort"), (two, "Haltwort")):
@@ -195,7 +199,7 @@ async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_s
         assert (await run("expire", "--yes", cwd=tmp_path)).status == 2, "no age is set"
         assert (await run("expire", cwd=tmp_path)).status == 2, "it asks first"
         assert all(word in stored(tmp_path) for word in (b"Altwort", b"Haltwort", b"Jetztwort"))
-        configure(tmp_path, tables_of(tmp_path, office, privacy={"keep_values_days": 20.0}))
+        configure(tmp_path, tables_of(tmp_path, office, state=CLEAR, privacy={"keep_values_days": 20.0}))
         await swept(tmp_path)
         assert [word for word in (b"Altwort", b"Haltwort") if word in stored(tmp_path)] == [b"Haltwort"]
         assert b"Jetztwort" in stored(tmp_path), "what is kept in step stays known"
@@ -217,7 +221,7 @@ async def test_values_expire_by_setting_unless_they_are_held_and_what_was_done_s
 
 async def test_a_service_erases_by_itself_what_has_had_its_time(tmp_path):
     async with opened(crm_records=2) as office:
-        tables = tables_of(tmp_path, office, privacy={"keep_values_days": 20.0}, web={"token": TOKEN})
+        tables = tables_of(tmp_path, office, state=CLEAR, privacy={"keep_values_days": 20.0}, web={"token": TOKEN})
         configure(tmp_path, {**tables, "privacy": {}})
         await swept(tmp_path)
         id = next(iter(office.crm.store.records))
@@ -317,13 +321,13 @@ async def test_a_state_is_moved_by_one_command_and_the_old_place_is_refused(tmp_
 
 async def test_keys_are_changed_by_one_command_that_goes_on_after_a_kill(tmp_path):
     async with opened(crm_records=5) as office:
-        tables = tables_of(tmp_path, office)
+        tables = tables_of(tmp_path, office, state=CLEAR)
         configure(tmp_path, tables)
         await swept(tmp_path)
         await many_lines(tmp_path / "state.db", 8_000)
         name = next(iter(office.crm.store.records.values()))["lastName"].encode()
         assert name in stored(tmp_path)
-        (file := tmp_path / "new").write_text("ein langer Schlüssel\n")
+        (file := tmp_path / "new.key").write_text("ein langer Schlüssel\n")
         rotate = ("--json", "state", "rotate", "--new-key-file", str(file), "--yes")
         process = await start(*rotate, cwd=tmp_path)
         path = tmp_path / "state.db"
