@@ -27,6 +27,8 @@ FORGOTTEN = "forgotten"
 
 MADE_BY_PEOPLE = "made_by_people"
 """The reason under which a record waits for the counterpart that only a person can make."""
+SHARED, MISSING = "counterpart_shared", "counterpart_missing"
+"""Reasons under which a record waits although it names its counterpart."""
 
 AT_MOST_ONCE = (UNCONFIRMED, TWIN)
 """Reasons why nothing is made any more until a person says so."""
@@ -110,14 +112,14 @@ class Meeting:
             namesakes.add(Ref(side, linked.on(side) or ""))
         if namesakes:
             await self._flag(namesakes)
-            return Defer("counterpart_shared")
+            return Defer(SHARED)
         if (await self.parts.replica(side.other).get(counterpart)).gone:
-            return Defer("counterpart_missing")
+            return Defer(MISSING)
         return there
 
     async def _flag(self, refs: set[Ref]) -> None:
         """Put the records that claim the same counterpart before a person as well."""
-        review = Review(ReviewKind.IDENTITY, "counterpart_shared")
+        review = Review(ReviewKind.IDENTITY, SHARED)
         for link in (await self.parts.store.load(sorted(refs, key=str))).values():
             if review not in link.reviews:
                 await self.parts.store.save(attrs.evolve(link, reviews=(*link.reviews, review), settled=False))
@@ -141,6 +143,17 @@ class Meeting:
                 and self.creation.may_be(other.open_intent.payload, mine)
             ):
                 raise Contended("a create that may have made this record is still open")
+
+
+async def named_anew(index: Index, link: Link, side: Side, row: Snapshot) -> bool:
+    """Whether a record that waits for a counterpart names one since then, or another one."""
+    counterpart = None if row.notes is None else row.notes.counterpart
+    doubts = [review.reason for review in link.reviews if review.kind is ReviewKind.IDENTITY]
+    if counterpart is None or not doubts or link.tombstoned or link.on(side.other) is not None:
+        return False
+    if not {SHARED, MISSING, FORGOTTEN} & set(doubts):
+        return True
+    return row.id not in {known.ref.id for known in await index.naming(side, counterpart)}
 
 
 def _is_making(link: Link, side: Side) -> bool:

@@ -20,6 +20,7 @@ from bidisync.events import Passed, SystemFailed
 from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
+from bidisync.meet import named_anew
 from bidisync.model import LinkState, Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
 from bidisync.scope import baseline_done
@@ -212,7 +213,7 @@ class Sweep:
             if link is not None and link.tombstone is not None and listed not in link.tombstone.gone:
                 tally.skip(link.id, link.state)
                 continue
-            if link is not None and self._rests(link, listed, snapshot, everything):
+            if link is not None and await self._rests(link, listed, snapshot, everything):
                 work.forecast.at_rest(listed)
                 tally.skip(link.id, link.state)
                 continue
@@ -226,11 +227,14 @@ class Sweep:
         if moved:
             await self.engine.index.learn(listed, moved)
 
-    def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
+    async def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
         """Whether this record needs no look; a complete pass also looks at what waits for a person."""
+        parts = self.engine.parts
         if everything and link.settled:
-            return nothing_new(self.engine.parts, link, listed, snapshot)
-        return unmoved(self.engine.parts, link, listed, snapshot)
+            return nothing_new(parts, link, listed, snapshot)
+        return unmoved(parts, link, listed, snapshot) and not await named_anew(
+            self.engine.index, link, listed, snapshot
+        )
 
     async def _suspect_missing(self, work: _Work, only: Side | None) -> dict[str, Ref]:
         """Linked records that no list showed, by link: looked at by id, for a list proves nothing."""

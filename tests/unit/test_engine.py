@@ -32,7 +32,7 @@ from bidisync.detectors import ByContent
 from bidisync.errors import Contended, Rejected, Unavailable, Unconfirmed
 from bidisync.fence import intent_for, may_write
 from bidisync.locks.none import FreeLease, NoLocks
-from bidisync.model import Verb
+from bidisync.model import Notes, Verb
 from bidisync.proof import moved
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
@@ -190,6 +190,27 @@ async def test_whoever_might_be_somebody_else_is_left_to_a_person(mine, theirs, 
     before = pair.writes()
     await pair.sweep(everything=True)
     assert pair.writes() == before, "what waits for a person is not written again and again"
+
+
+async def test_a_poll_sees_the_counterpart_that_a_person_names_and_looks_no_more_at_one_that_can_not_be():
+    pair = Pair()
+    for name, born in (("Ada", "2000-01-01"), ("Bea", "2000-02-02"), ("Cleo", None)):
+        pair.left.add(name=name, born=None)
+        pair.right.add(name=name, born=born)
+    await pair.sweep()
+    assert {outcome.reason for outcome in pair.tally.outcomes.values()} == {"match_weak"}
+    pair.left.records["l1"].notes = Notes(counterpart="r1")  # no field moved, and no version with it
+    pair.left.records["l2"].notes = Notes(counterpart="r9")
+    await pair.sweep()
+    assert (pair.tally.adopted, pair.left.values("l1")["born"]) == (1, "2000-01-01")
+    reasons = {link.id: link.reviews[0].reason for link in await pair.store.waiting() if link.left_id}
+    assert reasons == {"left:l2": "counterpart_missing", "left:l3": "match_weak"}
+    calls = len(pair.left.calls) + len(pair.right.calls)
+    await pair.sweep()
+    assert len(pair.left.calls) + len(pair.right.calls) == calls + 2, "two lists: what can not be is not looked at again"
+    pair.left.records["l2"].notes = Notes(counterpart="r2")
+    await pair.sweep()
+    assert (pair.tally.adopted, pair.left.values("l2")["born"]) == (1, "2000-02-02")
 
 
 async def test_two_people_of_one_name_and_different_birthdays_are_two_people():
