@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import attrs
 
@@ -87,18 +88,17 @@ async def within(*arguments: str, cwd: Path) -> Ended:
     return _heard(arguments, Ended(status, out.getvalue(), err.getvalue()))
 
 
-def _number(option: str, arguments: tuple[str, ...]) -> int:
-    return int(arguments[arguments.index(option) + 1]) if option in arguments else 0
-
-
 @asynccontextmanager
 async def simulated(*arguments: str, cwd: Path) -> AsyncIterator[dict[str, Any]]:
     """A simulator as a process; what it announced."""
     process = await start("simulate", *arguments, cwd=cwd)
     assert process.stdout is not None
     try:
-        WATCH.keep_population(_number("--seed", arguments), _number("--records", arguments))
-        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        told = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        yield told
+        if WATCH.on and process.returncode is None:
+            with await asyncio.to_thread(urlopen, f"{told['url']}_simulator/records", timeout=10) as records:
+                WATCH.keep(json.load(records), {"": told["config"]})
     finally:
         process.terminate()
         await process.communicate()

@@ -243,7 +243,9 @@ def postgres_url(postgres_server_url: str) -> Iterator[Callable[[], str]]:
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:
         yield make
         for name in made:
-            watch.postgres(f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}")
+            watch.postgres(
+                f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}"
+            )
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:  # a test may have restarted the server
         for name in made:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())

@@ -17,19 +17,30 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from bidisync_espo_advo.simulators.people import parties
+from bidisync.protocols import Seal
+from bidisync.stores.seal import AesSeal, Plain
 from leaks import forms, leaks, values_of
 
 KEY = "encrypts every state of the leak run"
 SECRETS = ("api_key", "secret_key", "password", "encryption_key", "token")
 
-GIVEN = ("*.toml", "*.py", "*.js", "*.ts", "*.mjs", "*.lock", "*.pem", "*.env", "package*.json", "*.so", "*.npmrc", "*.key")
+GIVEN = (
+    "*.toml",
+    "*.py",
+    "*.js",
+    "*.ts",
+    "*.mjs",
+    "*.lock",
+    "*.pem",
+    "*.env",
+    "package*.json",
+    "*.so",
+    "*.npmrc",
+    "*.key",
+)
 """Files that hold the configuration and the project of a test: they were given to the product, not made by it."""
 ASKED = ("values.json", "person.json")
 """Files that hold values because somebody asked for them, or chose them: what `resolve` takes, what `export` hands out."""
@@ -38,7 +49,7 @@ GIVEN_FOLDERS = ("node_modules", "data", "copy", ".venv", "site")
 ENCRYPTED = "state files, encrypted"
 IN_MEMORY = "states in memory, encrypted"
 POSTGRES = "states in PostgreSQL, encrypted"
-PLAIN = "states that a test wants in the clear (counted, not searched)"
+IN_THE_CLEAR = "states that a test wants in the clear (counted, not searched)"
 
 
 class Watch(logging.Handler):
@@ -64,13 +75,9 @@ class Watch(logging.Handler):
         found += dict(tables.get("espocrm", {}).get("webhooks") or {}).values()
         self.secret |= {value for value in found if isinstance(value, str) and value != KEY}
 
-    def keep_population(self, seed: int, number: int) -> None:
-        """Take on the people that a simulator of its own makes from a seed."""
-        if self.on:
-            names = {"family_name": "name", "given_name": "vorname", "birth_date": "geburtsdatum"}
-            names |= {"letter_salutation": "bAnrede", "addition": "zusatz", "register_number": "handelsRegisterNummer"}
-            people = islice(parties(seed), number)
-            self.keep(({names.get(k, k): v for k, v in attrs.asdict(who).items()} for who in people), {})
+    def seal(self) -> Seal:
+        """How a state is sealed whose test does not say."""
+        return AesSeal.of(KEY) if self.on else Plain()
 
     def sealing(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The table of a state: with a key, unless it says whether it has one."""
@@ -97,7 +104,9 @@ class Watch(logging.Handler):
         """Take down every file that is left below a folder, but what the test gave to the product."""
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            given = any(path.match(pattern) for pattern in (*GIVEN, *ASKED)) or any(p in GIVEN_FOLDERS for p in inside.parts)
+            given = any(path.match(pattern) for pattern in (*GIVEN, *ASKED)) or any(
+                p in GIVEN_FOLDERS for p in inside.parts
+            )
             if given or path.is_symlink() or not path.is_file():
                 continue
             with suppress(OSError):
@@ -124,7 +133,7 @@ class Watch(logging.Handler):
         for (kind, _), said in self.said.items():
             kinds.setdefault(kind, []).append(len(said))
         if self.plain:
-            kinds[PLAIN] = self.plain
+            kinds[IN_THE_CLEAR] = self.plain
         line["kinds"] = {kind: [len(sizes), sum(sizes)] for kind, sizes in kinds.items()}
         with Path(into).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

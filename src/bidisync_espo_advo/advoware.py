@@ -14,7 +14,7 @@ from urllib.parse import quote
 import attrs
 
 from bidisync.clock import local_seconds
-from bidisync.errors import Merged, Rejected, Stale, Unauthorized, Unavailable, Unconfirmed
+from bidisync.errors import Merged, Rejected, Stale, Unauthorized, Unconfirmed
 from bidisync.model import Capabilities, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.protocols import Clock
 from bidisync.state import Intent
@@ -37,6 +37,7 @@ from bidisync_espo_advo.advoware_replies import (
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.profile import AdvowareProfile
+from bidisync_espo_advo.refusals import unexplained
 from bidisync_espo_advo.transport import Request, Response, has_address
 
 CHANGED, CREATED = "geaendertAm", "angelegtAm"
@@ -93,7 +94,7 @@ class AdvowareReplica:
         response = await self.session.request("GET", path, usable=self._about_one)
         if response.status in (404, 410):
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
-        document = self._document(response, "GET")
+        document = self._document(response, of_record=True)
         if document == []:  # how one that was merged into another may look
             return Snapshot(id, {}, gone=True, seen_at=self.clock.now())
         party = self._one(document)
@@ -115,7 +116,7 @@ class AdvowareReplica:
         """
         asked_at = self.clock.now()
         response = await self.session.request("GET", self.resource.path, usable=a_list)
-        document = self._document(response, "GET")
+        document = self._document(response, of_record=False)
         rows = rows_of(document)
         if rows is None:
             raise self.session.wire.unreadable(Request("GET", ""))
@@ -219,13 +220,13 @@ class AdvowareReplica:
         await self.session.sign_in()
         return self.config.user
 
-    def _document(self, response: Response, method: str) -> object:
+    def _document(self, response: Response, *, of_record: bool) -> object:
         if response.status != 200:
-            self._refused(response, method)
+            self._refused(response, "GET", of_record=of_record)
         try:
             return response.json()
         except ValueError:
-            raise self.session.wire.unreadable(Request(method, "")) from None  # its message may hold what was read
+            raise self.session.wire.unreadable(Request("GET", "")) from None  # its message may hold what was read
 
     def _readable(self, response: Response) -> object:
         """The reply to a write as JSON, or nothing: then it proves nothing."""
@@ -234,12 +235,11 @@ class AdvowareReplica:
         except ValueError:
             return None
 
-    def _refused(self, response: Response, method: str) -> NoReturn:
-        if response.status in (400, 409, 413, 422, 423):
-            raise Rejected(f"advoware refuses the party ({response.status} to a {method})")
+    def _refused(self, response: Response, method: str, *, of_record: bool = True) -> NoReturn:
         if response.status == 403:
             raise Unauthorized("advoware does not let this user do that: check its rights", system=SYSTEM)
-        raise Unavailable(f"advoware answered {response.status} to a {method}", system=SYSTEM)
+        at_an_address = response.status == 404 or (response.status == 410 and method == "POST")  # of all parties
+        raise unexplained(SYSTEM, response.status, method, of_record=of_record and not at_an_address)
 
     def _one(self, document: object) -> dict[str, object] | None:
         """A party that comes as an object, or as a list of one; how it spells its fields is remembered."""

@@ -268,11 +268,12 @@ class EspoReplica:
         if body is not None:
             sent["Content-Type"] = "application/json"
         response = await self.wire.send(Request(method, url, sent, query or {}, body), final=errors.in_maintenance)
+        of_record = path.partition("/")[0] == self.config.entity_type and (method != "GET" or "/" in path)
         expected = response.status in (200, 201, 404) or (response.status == 409 and errors.is_duplicate(response))
         if response.status == 401:
             self.wire.refused()
         if not expected:
-            raise await self._refused(response, method)
+            raise await self._refused(response, method, of_record)
         return response
 
     def _credentials(self, method: str, path: str) -> dict[str, str]:
@@ -283,7 +284,7 @@ class EspoReplica:
         token = base64.b64encode(f"{self.config.api_key}:{digest}".encode()).decode()
         return {"X-Hmac-Authorization": token}
 
-    async def _refused(self, response: Response, method: str) -> SyncError:
+    async def _refused(self, response: Response, method: str, of_record: bool) -> SyncError:
         """The error of a reply; a missing permission to this record alone is this record's."""
         if errors.permission(response):
             mine = errors.of_one_record(response)
@@ -294,7 +295,7 @@ class EspoReplica:
                 mine = errors.level(self._rights or {}, self.config.entity_type, method) not in ("", "no")
             if mine:
                 return Rejected("espocrm does not let this user at this record: check its role and the record's owner")
-        return errors.refused(response, method, self.config.entity_type)
+        return errors.refused(response, method, self.config.entity_type, of_record=of_record)
 
     def _document(self, response: Response, method: str) -> object:
         if response.status == 404:

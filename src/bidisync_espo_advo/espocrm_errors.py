@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from bidisync.errors import Rejected, Stale, SyncError, Unauthorized, Unavailable
+from bidisync_espo_advo.refusals import OF_CONTENT, unexplained
 from bidisync_espo_advo.transport import Response
 
 SYSTEM = "espocrm"
@@ -76,8 +77,8 @@ def locked_fields(rights: Mapping[str, object], entity_type: str) -> frozenset[s
     )
 
 
-def refused(response: Response, method: str, entity_type: str) -> SyncError:
-    """The error that a reply stands for, where nobody expected that reply."""
+def refused(response: Response, method: str, entity_type: str, *, of_record: bool = True) -> SyncError:
+    """The error that a reply stands for, where nobody expected that reply; ``of_record``: to a request for one record."""
     told = reason(response)
     if response.status == 401:
         return Unauthorized("espocrm refuses the API key: check espocrm.api_key", system=SYSTEM)
@@ -95,8 +96,8 @@ def refused(response: Response, method: str, entity_type: str) -> SyncError:
         )
     if response.status == 409 and is_modified(response):
         return Stale("the record was changed in espocrm since it was read")
-    if response.status in (400, 403, 409, 413, 422):
+    if of_record and (response.status == 403 or response.status in OF_CONTENT):
         field = _FIELD.search(told)
         name = field.group(1) if field is not None else ""
         return Rejected(f"espocrm refuses the record{f': field {name}' if name else ''}", field=name)
-    return Unavailable(f"espocrm answered {response.status} to a {method}", system=SYSTEM)
+    return unexplained(SYSTEM, response.status, method, of_record=of_record)

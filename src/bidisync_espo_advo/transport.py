@@ -34,8 +34,13 @@ if TYPE_CHECKING:
 
 MAX_BODY = 256 * 1024 * 1024
 MOST_PATIENCE_S = 3600.0
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-GONE_ASTRAY = frozenset({500, 502, 503, 504, 408, 522})
+REFUSED_AS_SUCH = frozenset({501, 505})
+"""Statuses of a failing server which say that the request will never be carried out."""
+
+
+def out_of_order(status: int) -> bool:
+    """Whether a server, or what stands before it, failed at a request: a write may have happened."""
+    return status == 408 or (status >= 500 and status not in REFUSED_AS_SUCH)
 
 
 @attrs.frozen
@@ -353,7 +358,7 @@ class Wire:
             return response
         if 300 <= response.status < 400:
             raise self.unreachable("answered with a redirect; check its address in the settings")
-        if response.status not in RETRIED:
+        if response.status != 429 and not out_of_order(response.status):
             return response
         after = self._retry_after(response)
         if response.status == 429:
@@ -370,7 +375,7 @@ class Wire:
 
     def _lost(self, request: Request, what: str, response: Response | None = None) -> Unavailable:
         """No answer: a write may have happened; a read did not. A 500 may be this record's alone."""
-        if request.writes and (response is None or response.status in GONE_ASTRAY):
+        if request.writes and (response is None or out_of_order(response.status)):
             return Unconfirmed(f"{self.system} {what}: the write may have happened")
         if response is not None and response.status == 500:
             return Unavailable(f"{self.system} {what}")

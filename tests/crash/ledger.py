@@ -17,6 +17,7 @@ import aiohttp
 import attrs
 
 from bidisync.state import Journaled, from_rest
+from watch import WATCH
 
 PAIRS = {"lastName": "name", "firstName": "vorname", "titel": "titel", "zusatz": "zusatz", "briefanrede": "bAnrede"}
 """What each of EspoCRM's fields is in Advoware, of those that people edit here."""
@@ -139,6 +140,7 @@ class People:
         """What went wrong: compare both sides, the journal and the ledger."""
         crm, erp = await self.crm.rows(), {row["betNr"]: row for row in await self.erp.rows()}
         findings = Findings()
+        WATCH.keep([*crm, *erp.values(), *({"name": word} for word in (*self.names, *self.replaced))], {})
         kept: set[str] = set()
         for row in crm:
             party = erp.get(row["betnr"])
@@ -201,7 +203,7 @@ def journal(state: Path) -> list[Journaled]:
         rows = connection.execute("SELECT document FROM journal").fetchall()
     finally:
         connection.close()
-    return [from_rest(document, Journaled) for (document,) in rows]
+    return [from_rest(WATCH.seal().unseal(document), Journaled) for (document,) in rows]
 
 
 def left_open(state: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ from bidisync.stores import sqlite
 from bidisync.stores.migrating import migrate
 from bidisync.stores.sqlite import SqliteStore
 from command import Ended, environment, run, start
+from watch import WATCH
 
 LIMITED = """
 import resource, sys
@@ -34,6 +35,7 @@ async def run_with_room_for(size: int, *arguments: str, cwd: Path) -> Ended:
         sys.executable, "-c", LIMITED, str(size), *arguments, cwd=cwd, stdout=pipe, stderr=pipe, env=environment()
     )
     out, err = await asyncio.wait_for(process.communicate(), 60)
+    WATCH.hear(f"output of {' '.join(arguments)}", out + err)
     return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
@@ -78,7 +80,7 @@ async def test_without_room_for_the_state_nothing_is_sent_that_is_not_remembered
 
 async def test_a_state_that_a_stopped_process_holds_is_said_plainly(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_S", 0.3)
-    store = await SqliteStore.open(tmp_path / "s.db")
+    store = await SqliteStore.open(tmp_path / "s.db", seal=WATCH.seal())
     holder = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="another process holds it for too long"):

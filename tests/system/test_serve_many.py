@@ -21,6 +21,7 @@ from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
 from command import run
 from office import FAST, Office
 from served import TOKEN, configure, running, until
+from watch import WATCH
 
 ONE_RECORD = re.compile(r"/(CBeteiligte|Beteiligte)/\w+$")
 
@@ -88,7 +89,7 @@ async def test_three_workers_survive_kills_and_a_restart_of_redis(tmp_path, post
         office = await opened_office(stack, 40, watch, url, redis_server.url)
         configure(tmp_path, office.tables)
         assert (await run("sync", "--all", cwd=tmp_path)).status == 0
-        store = await PostgresStore.open(url)
+        store = await PostgresStore.open(url, seal=WATCH.seal())
         stack.push_async_callback(store.close)
         queue = await stack.enter_async_context(DocketQueue.open(redis_server.url, store, hold_s=4.0))
         workers = [await stack.enter_async_context(running("worker", cwd=tmp_path)) for _ in range(3)]
@@ -137,7 +138,7 @@ async def test_more_workers_do_more_against_slow_systems(tmp_path, postgres_url,
         watch, url = Watch(), postgres_url()
         async with AsyncExitStack() as stack:
             office = await opened_office(stack, 60, watch, url, redis_url, concurrency=2)
-            store = await PostgresStore.open(url)
+            store = await PostgresStore.open(url, seal=WATCH.seal())
             stack.push_async_callback(store.close)
             (folder := tmp_path / str(number)).mkdir()
             configure(folder, office.tables)

@@ -207,7 +207,9 @@ async def test_a_poll_sees_the_counterpart_that_a_person_names_and_looks_no_more
     assert reasons == {"left:l2": "counterpart_missing", "left:l3": "match_weak"}
     calls = len(pair.left.calls) + len(pair.right.calls)
     await pair.sweep()
-    assert len(pair.left.calls) + len(pair.right.calls) == calls + 2, "two lists: what can not be is not looked at again"
+    assert len(pair.left.calls) + len(pair.right.calls) == calls + 2, (
+        "two lists: what can not be is not looked at again"
+    )
     pair.left.records["l2"].notes = Notes(counterpart="r2")
     await pair.sweep()
     assert (pair.tally.adopted, pair.left.values("l2")["born"]) == (1, "2000-02-02")

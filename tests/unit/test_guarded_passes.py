@@ -482,7 +482,9 @@ async def test_a_first_contact_that_would_overwrite_every_third_waits_and_then_g
     for n in range(60):
         pair.left.add(name=f"New {n}", born=f"n{n}", x="left", y="y")
     await pair.sweep(everything=True)
-    assert pair.tally.states() == {LinkState.IN_SYNC: 120, LinkState.HELD: 30}, "makes sixty freely, links those in step"
+    assert pair.tally.states() == {LinkState.IN_SYNC: 120, LinkState.HELD: 30}, (
+        "makes sixty freely, links those in step"
+    )
     assert {record.fields["x"] for record in pair.left.records.values()} == {"left"}
     (plan,) = await held(pair)
     assert (plan.reason, len(plan.links)) == ("mass_overwrite", 30)

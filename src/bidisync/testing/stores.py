@@ -239,7 +239,9 @@ async def _counts_acts(store: StateStore) -> None:
     two = attrs.evolve(line, link_id="left:2", at=300.0, run="r2", acts=("overwrite:right",))
     await store.save(Link.begin(Ref(Side.LEFT, "2")), journal=[two])
     found = await store.acts_since(100.0)
-    assert dict(found) == {"overwrite:right": {"left:1", "left:2"}, "blank:right": {"left:1"}}, "an act names each link once"
+    assert dict(found) == {"overwrite:right": {"left:1", "left:2"}, "blank:right": {"left:1"}}, (
+        "an act names each link once"
+    )
     assert dict(await store.acts_since(250.0)) == {"overwrite:right": {"left:2"}}, "acts before that time do not count"
     newest = await store.history(limit=2)
     assert [entry.run for _, entry in newest] == ["r2", "r1"], "the journal of all can be read from its newest entry"
