@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     )
     from bidisync.notices import Notice
     from bidisync.outcome import Outcome, Tally
+    from bidisync.pair import Pair, open_pair
     from bidisync.parts import Limits, Parts
     from bidisync.protocols import (
         Chance,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     )
     from bidisync.reconcile import explain, reconcile
     from bidisync.references import NUMBERED, Referring
+    from bidisync.records import Changes, Feed, RecordReplica, Records, Removes
     from bidisync.retry import Backoff
     from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
     from bidisync.state import Agreement, Hint, Intent, Link, Shadow
@@ -117,6 +119,7 @@ __all__ = [
     "Chance",
     "Change",
     "ChangeDetector",
+    "Changes",
     "Clock",
     "ClockTrust",
     "CodeTable",
@@ -135,6 +138,7 @@ __all__ = [
     "Engine",
     "Event",
     "Explanation",
+    "Feed",
     "Field",
     "FieldMap",
     "FieldMapper",
@@ -170,15 +174,19 @@ __all__ = [
     "Owner",
     "Page",
     "ParentNotLinked",
+    "Pair",
     "Parts",
     "Permanent",
     "Plan",
     "Policy",
     "Prefer",
     "RateLimited",
+    "RecordReplica",
+    "Records",
     "Ref",
     "Referring",
     "Rejected",
+    "Removes",
     "Replica",
     "Resolution",
     "Review",
@@ -210,6 +218,7 @@ __all__ = [
     "fill_blanks",
     "first_that_knows",
     "one_way",
+    "open_pair",
     "prefer_left",
     "prefer_right",
     "reconcile",
@@ -234,6 +243,7 @@ _NAMES = {
     ),
     "notices": "Notice",
     "outcome": "Outcome Tally",
+    "pair": "Pair open_pair",
     "parts": "Limits Parts",
     "protocols": (
         "Chance ChangeDetector Clock ConflictStrategy Guard HintStore Lease LockProvider Look Mapper Notifier "
@@ -241,6 +251,7 @@ _NAMES = {
     ),
     "reconcile": "explain reconcile",
     "references": "NUMBERED Referring",
+    "records": "Changes Feed RecordReplica Records Removes",
     "retry": "Backoff",
     "schema": "Drift Field Group OnDelete Owner Policy one_way",
     "state": "Agreement Hint Intent Link Shadow",

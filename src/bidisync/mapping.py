@@ -26,6 +26,7 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
+from bidisync.pages import Lazily
 from bidisync.protocols import Mapper, Replica
 from bidisync.state import Intent
 
@@ -226,7 +227,7 @@ class Mapped:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
         async for page in self.replica.list(since):
-            yield attrs.evolve(page, snapshots=tuple(self._shared(native) for native in page.snapshots))
+            yield attrs.evolve(page, snapshots=Lazily(self._shared, page.snapshots), tokens=page.known_by)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

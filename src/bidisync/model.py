@@ -14,7 +14,7 @@ decision makes several, of which few outlive it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -395,9 +395,19 @@ class Created:
 class Page:
     """Some records of a list, and the cursor to go on from once they are dealt with.
 
+    ``snapshots`` may be made when they are asked for (``bidisync.pages``): then ``tokens``
+    tells their ids and versions, in the same order, and only those that moved are made.
     ``beyond``: found besides the list, which left them out though they are there.
     """
 
-    snapshots: tuple[Snapshot, ...]
+    snapshots: Sequence[Snapshot]
     cursor: str | None = None
     beyond: bool = False
+    tokens: Sequence[tuple[str, str | None]] | None = attrs.field(default=None, repr=False)
+
+    @property
+    def known_by(self) -> Sequence[tuple[str, str | None]]:
+        """The id and version of each snapshot."""
+        if self.tokens is not None:
+            return self.tokens
+        return [(snapshot.id, snapshot.version) for snapshot in self.snapshots]

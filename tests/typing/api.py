@@ -38,9 +38,12 @@ from bidisync import (
     Notifier,
     Observer,
     Outcome,
+    Pair,
     Parts,
     Plan,
     Policy,
+    RecordReplica,
+    Records,
     Ref,
     Referring,
     Replica,
@@ -57,6 +60,7 @@ from bidisync import (
     WorkQueue,
     by_version,
     first_that_knows,
+    open_pair,
     prefer_left,
     tasks,
 )
@@ -144,6 +148,32 @@ async def core() -> None:
     engine = await Engine.open(parts)
     assert_type(await engine.sync(Ref(Side.LEFT, "1")), Outcome)
     assert_type(await engine.sync_many([Ref.parse("right:1")]), list[Outcome])
+
+
+class Shelf:
+    """The least that a store of one's own has."""
+
+    def all(self) -> list[dict[str, object]]:
+        return []
+
+    def get(self, id: str) -> dict[str, object] | None:
+        return None
+
+    async def add(self, fields: Mapping[str, object]) -> dict[str, object]:
+        return {}
+
+    def change(self, id: str, fields: Mapping[str, object], version: str | None) -> None: ...
+
+
+shelf: Records = Shelf()
+
+
+async def two_stores() -> None:
+    replica: Replica = RecordReplica(shelf, ("a",), id="key", version="rev")
+    async with open_pair(Shelf(), replica, fields=["a"], strategy=own, match=["a"], state="sqlite:///x.db") as pair:
+        assert_type(pair, Pair)
+        assert_type(await pair.sync(everything=True), Tally)
+        assert_type(await pair.sync_one("left:1"), Outcome)
 
 
 async def espo_advo(settings: bidisync_espo_advo.Settings) -> None:

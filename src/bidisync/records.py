@@ -1,0 +1,225 @@
+"""A store of your own as a side of a sync: say how its records are listed, read, added and changed.
+
+Whatever keeps records that have an id and a version (a table, a file, a service behind a
+client of yours) becomes a replica by wrapping it in ``RecordReplica``. Its methods may be
+plain functions or coroutines; what they raise besides ``SyncError`` ends the pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+
+import attrs
+
+from bidisync.clock import SystemClock
+from bidisync.errors import Rejected
+from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Seen, Snapshot, Value
+from bidisync.pages import Lazily
+from bidisync.state import Intent
+
+T = TypeVar("T")
+Record: TypeAlias = Mapping[str, Any]
+"""A record as a store has it: its fields, its id and its version, by name."""
+
+PAGE = 1000
+
+
+@runtime_checkable
+class Records(Protocol):
+    """A store of records, each with an id and a version that moves with every change.
+
+    Must not keep a record that it handed out and change it later in place: a change makes
+    the next ``get`` answer otherwise, not the last one.
+    """
+
+    def all(self) -> Iterable[Record] | AsyncIterable[Record]:
+        """Every record, in any order; read once, a page at a time."""
+        ...
+
+    def get(self, id: str) -> Record | Awaitable[Record | None] | None:
+        """The record now; ``None`` only if there is none."""
+        ...
+
+    def add(self, fields: Mapping[str, Value]) -> Record | Awaitable[Record]:
+        """Make a record of these fields: it, with its id and version."""
+        ...
+
+    def change(
+        self, id: str, fields: Mapping[str, Value], version: str | None
+    ) -> Record | Awaitable[Record | None] | None:
+        """Change only these fields: the record as it is now, ``None`` if that has to be read.
+
+        ``Stale`` if the record has another version by now, or is not there.
+        """
+        ...
+
+
+@runtime_checkable
+class Removes(Protocol):
+    """Records that can be deleted."""
+
+    def remove(self, id: str, version: str | None) -> Awaitable[None] | None:
+        """Delete the record; ``Stale`` if it has another version by now."""
+        ...
+
+
+@attrs.frozen
+class Changes:
+    """What changed since a place in a store's history: the records now, the ids of those deleted, the place now."""
+
+    records: Iterable[Record]
+    gone: Sequence[str]
+    position: str
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Records that know what changed: a pass costs what changed, not what there is."""
+
+    def position(self) -> str | Awaitable[str]:
+        """The place in the history where it is now."""
+        ...
+
+    def changed(self, since: str) -> Changes | Awaitable[Changes]:
+        """What changed after that place: each record once, and none left out."""
+        ...
+
+
+@attrs.define
+class RecordReplica:
+    """A replica of the records of a store: ``names`` are the fields that take part in the sync.
+
+    ``id`` and ``version`` are the names under which a record has those; the id may be a
+    field of the sync, too.
+    """
+
+    records: Records
+    names: tuple[str, ...]
+    id: str = "id"
+    version: str = "version"
+    now: Callable[[], float] = attrs.Factory(lambda: SystemClock().now)
+    newest: str | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What follows from what the store can do."""
+        return Capabilities(
+            conditional_write=Conditional.CHECKED,
+            partial_write=True,
+            deletion=Deletion.HARD if isinstance(self.records, Removes) else Deletion.FORBIDDEN,
+            finds_created=True,
+            changed_since=isinstance(self.records, Feed),
+            row_is_complete=True,
+            row_can_be_written=True,
+        )
+
+    async def get(self, id: str) -> Snapshot:
+        """The record now."""
+        asked, found = self.now(), await _answer(self.records.get(id))
+        return self._gone(asked, id) if found is None else self._seen(asked, False, found)
+
+    async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Those of the records that are there."""
+        found = {}
+        for id in ids:
+            asked, record = self.now(), await _answer(self.records.get(id))
+            if record is not None:
+                found[id] = self._seen(asked, True, record)
+        return found
+
+    async def list(self, since: str | None = None) -> AsyncIterator[Page]:
+        """All records, or what the store says has changed."""
+        asked, records = self.now(), self.records
+        if since is not None and isinstance(records, Feed):
+            changes = await _answer(records.changed(since))
+            for batch in _batches(changes.records):
+                yield self._page(asked, batch)
+            gone = tuple(self._gone(asked, id) for id in changes.gone)
+            yield Page(gone, changes.position)
+            return
+        position = await _answer(records.position()) if isinstance(records, Feed) else None
+        listed = records.all()
+        if isinstance(listed, AsyncIterable):
+            async for batch in _batches_of(listed):
+                yield self._page(asked, batch)
+        else:
+            for batch in _batches(listed):
+                yield self._page(asked, batch)
+        yield Page((), position)
+
+    async def create(
+        self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
+    ) -> Created:
+        """Add a record."""
+        made = await _answer(self.records.add(fields))
+        snapshot = self._seen(self.now(), False, made)
+        return Created(snapshot.id, snapshot, snapshot.version)
+
+    async def update(
+        self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        """Change these fields of a record that is as it was seen."""
+        now = await _answer(self.records.change(seen.id, changes, seen.version))
+        return None if now is None else self._seen(self.now(), False, now)
+
+    async def delete(self, seen: Snapshot) -> None:
+        """Delete a record that is as it was seen."""
+        if not isinstance(self.records, Removes):
+            raise Rejected("this store deletes no records")
+        await _answer(self.records.remove(seen.id, seen.version))
+
+    async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
+        """None: such records name no counterpart."""
+        return ()
+
+    async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
+        """All records: any of them may be the one."""
+        return [snapshot async for page in self.list() for snapshot in page.snapshots]
+
+    def _page(self, asked: float, batch: Sequence[Record]) -> Page:
+        key, version = self.id, self.version
+        tokens = [(str(record[key]), None if (token := record[version]) is None else str(token)) for record in batch]
+        return Page(Lazily(partial(self._seen, asked, True), batch), tokens=tokens)
+
+    def _seen(self, asked: float, row: bool, record: Record) -> Snapshot:
+        token = record[self.version]
+        return Snapshot(
+            str(record[self.id]),
+            {name: _value(record.get(name, ABSENT)) for name in self.names},
+            version=None if token is None else str(token),
+            row=row,
+            seen_at=asked,
+        )
+
+    def _gone(self, asked: float, id: str) -> Snapshot:
+        return Snapshot(id, {}, gone=True, seen_at=asked)
+
+
+def _value(value: object) -> Seen:
+    """The value in the form of a record: lists become tuples."""
+    return tuple(_value(item) for item in value) if isinstance(value, list | tuple) else cast(Seen, value)
+
+
+async def _answer(answer: T | Awaitable[T]) -> T:
+    """What a plain function returned, or what a coroutine returns."""
+    return await cast("Awaitable[T]", answer) if hasattr(answer, "__await__") else answer
+
+
+def _batches(records: Iterable[Record]) -> Iterable[Sequence[Record]]:
+    rest = iter(records)
+    while batch := list(islice(rest, PAGE)):
+        yield batch
+
+
+async def _batches_of(records: AsyncIterable[Record]) -> AsyncIterator[Sequence[Record]]:
+    batch: list[Record] = []
+    async for record in records:
+        batch.append(record)
+        if len(batch) == PAGE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

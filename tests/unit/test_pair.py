@@ -1,0 +1,197 @@
+"""Two stores of a user's own, kept in step by ``open_pair``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bidisync import (
+    Changes,
+    Feed,
+    Field,
+    FieldMap,
+    FieldMapper,
+    LinkState,
+    Mapped,
+    Misconfigured,
+    OnDelete,
+    RecordReplica,
+    Records,
+    Stale,
+    open_pair,
+    prefer_left,
+)
+from bidisync.pages import Lazily
+from bidisync.stores.memory import MemoryStore
+
+
+class Shelf:
+    def __init__(self, *books):
+        self.books, self.history, self.read = {}, [], 0
+        for book in books:
+            self.add(book)
+
+    def all(self):
+        self.read += len(self.books)
+        return list(self.books.values())
+
+    def get(self, id):
+        self.read += 1
+        return self.books.get(id)
+
+    def add(self, fields):
+        id = fields.get("id") or f"made{len(self.history)}"
+        self.history.append(id)
+        self.books[id] = {**self.books.get(id, {}), **fields, "id": id, "version": len(self.history)}
+        return self.books[id]
+
+    def change(self, id, fields, version):
+        if id not in self.books or str(self.books[id]["version"]) != version:
+            raise Stale("moved")
+        return self.add({**fields, "id": id})
+
+    def remove(self, id, version):
+        del self.books[id]
+        self.history.append(id)
+
+
+class Followed(Shelf):
+    def position(self):
+        return str(len(self.history))
+
+    def changed(self, since):
+        ids = list(dict.fromkeys(self.history[int(since) :]))
+        there = [self.books[id] for id in ids if id in self.books]
+        self.read += len(there)
+        return Changes(there, [id for id in ids if id not in self.books], self.position())
+
+
+class Remote(Shelf):
+    """The same, asynchronous, and answering a change with nothing."""
+
+    async def all(self):
+        for book in list(self.books.values()):
+            await asyncio.sleep(0)
+            yield book
+
+    async def get(self, id):
+        return self.books.get(id)
+
+    async def add(self, fields):
+        return super().add(fields)
+
+    async def change(self, id, fields, version):
+        if str(self.books[id]["version"]) != version:
+            raise Stale("moved")
+        Shelf.add(self, {**fields, "id": id})
+
+
+OPTIONS = {"fields": ["id", "title", "place"], "strategy": prefer_left, "match": ["id"]}
+BOOK = {"id": "1", "title": "Effi Briest", "place": "window"}
+
+
+def plain(shelf):
+    return {id: {k: v for k, v in book.items() if k != "version"} for id, book in shelf.books.items()}
+
+
+@pytest.mark.parametrize("kind", [Shelf, Followed])
+async def test_edits_on_both_sides_and_new_and_deleted_books_reach_the_other(kind):
+    left, right = kind(BOOK, {**BOOK, "id": "2"}), kind(BOOK, {**BOOK, "id": "2"})
+    async with open_pair(left, right, on_delete=OnDelete.PROPAGATE, **OPTIONS) as pair:
+        await pair.sync()
+        left.add({"id": "1", "title": "mine"})
+        right.add({"id": "1", "title": "theirs", "place": "shelf"})
+        left.add({"id": "3", "title": "Neu", "place": "desk"})
+        right.remove("2", None)
+        tally = await pair.sync()
+        assert plain(left) == plain(right)
+        assert plain(left)["1"] == {"id": "1", "title": "mine", "place": "shelf"}
+        assert sorted(left.books) == ["1", "3"]
+        assert tally.states() == {LinkState.IN_SYNC: 2, LinkState.TOMBSTONED: 1}
+        writes = len(left.history), len(right.history)
+        await pair.sync()
+        assert (len(left.history), len(right.history)) == writes
+
+
+async def test_an_asynchronous_store_is_read_back_where_it_does_not_say_what_it_made():
+    left, right = Shelf({**BOOK, "title": "t"}), Remote()
+    Shelf.add(right, {**BOOK, "title": "t"})
+    async with open_pair(left, right, **OPTIONS) as pair:
+        await pair.sync()
+        left.add({"id": "1", "title": "new"})
+        left.add({"id": "2", "title": "made"})
+        await pair.sync()
+    assert plain(right)["1"]["title"] == "new"
+    assert plain(right)["2"]["title"] == "made"
+
+
+async def test_a_pass_over_a_feed_reads_only_what_changed():
+    books = [{**BOOK, "id": str(n)} for n in range(50)]
+    left, right = Followed(*books), Followed(*books)
+    async with open_pair(left, right, **OPTIONS) as pair:
+        await pair.sync()
+        left.read = right.read = 0
+        await pair.sync()
+        assert left.read == right.read == 0
+        left.add({"id": "7", "title": "new"})
+        await pair.sync()
+        assert (left.read, right.read) <= (2, 2)
+        assert right.books["7"]["title"] == "new"
+
+
+async def test_the_state_lasts_in_a_file_and_a_store_that_was_given_stays_open(tmp_path):
+    left, right = Shelf(BOOK), Shelf(BOOK)
+    for state in (tmp_path / "s.db", f"sqlite:///{tmp_path}/s.db"):
+        async with open_pair(left, right, state=state, **OPTIONS) as pair:
+            await pair.sync()
+        right.add({"id": "1", "title": f"title of {len(right.history)}"})
+    assert left.books["1"]["title"] == "title of 1"
+    store = MemoryStore()
+    async with open_pair(left, right, state=store, **OPTIONS) as pair:
+        outcome = await pair.sync_one("left:1")
+    assert outcome.state is LinkState.CONFLICT  # a new state: nobody knows who edited the title
+    assert await store.count() == {"conflict": 1}
+
+
+async def test_fields_of_other_names_are_mapped_and_records_of_other_keys_found():
+    class Odd(Shelf):
+        def all(self):
+            return [{"key": b["id"], "rev": b["version"], "TITLE": b["title"]} for b in self.books.values()]
+
+        def get(self, id):
+            return next((record for record in self.all() if record["key"] == id), None)
+
+        def change(self, id, fields, version):
+            super().change(id, {"title": fields["TITLE"]}, version)
+
+    odd, left = Odd(BOOK), Shelf({"id": "a", "title": "Effi Briest"})
+    there = Mapped(RecordReplica(odd, ("TITLE",), id="key", version="rev"), FieldMapper((FieldMap("title", "TITLE"),)))
+    async with open_pair(left, there, fields=[Field("title", "words")], match=["title"]) as pair:
+        await pair.sync()
+        left.add({"id": "a", "title": "Irrungen, Wirrungen"})
+        tally = await pair.sync()
+    assert odd.books["1"]["title"] == "Irrungen, Wirrungen"
+    assert tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_pair_without_fields_or_with_an_unknown_state_is_refused():
+    for options in ({}, {"fields": ["a"], "state": "redis://"}, {"fields": ["a"], "state": "memory:x"}):
+        with pytest.raises(Misconfigured):
+            async with open_pair(Shelf(), Shelf(), **options):
+                pass
+
+
+def test_stores_are_told_apart_by_what_they_can():
+    assert isinstance(Shelf(), Records)
+    assert not isinstance(Shelf(), Feed)
+    assert RecordReplica(Followed(), ("a",)).capabilities.changed_since
+
+
+def test_a_lazy_sequence_makes_an_item_each_time_that_it_is_asked_for():
+    made = []
+    lazy = Lazily(lambda n: made.append(n) or n * 2, range(5))
+    assert (len(lazy), made) == (5, [])
+    assert lazy[1] == 2
+    assert list(lazy[3:]) == [6, 8]
+    assert made == [1, 3, 4]
