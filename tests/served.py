@@ -21,8 +21,8 @@ import attrs
 from bidisync.clock import utc_text
 from bidisync_espo_advo.webhook import signature
 from command import configure, start
-from watch import WATCH
 from office import FAST, Office
+from watch import WATCH
 
 TOKEN = "token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

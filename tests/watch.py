@@ -43,7 +43,7 @@ GIVEN = (
 )
 """Files that hold the configuration and the project of a test: they were given to the product, not made by it."""
 ASKED = ("values.json", "person.json")
-"""Files that hold values because somebody asked for them, or chose them: what `resolve` takes, what `export` hands out."""
+"""Files that hold values because somebody asked for them or chose them: `resolve` takes them, `export` hands them out."""
 GIVEN_FOLDERS = ("node_modules", "data", "copy", ".venv", "site")
 
 ENCRYPTED = "state files, encrypted"

@@ -98,8 +98,8 @@ if TYPE_CHECKING:
         WorkQueue,
     )
     from bidisync.reconcile import explain, reconcile
-    from bidisync.references import NUMBERED, Referring
     from bidisync.records import Changes, Feed, RecordReplica, Records, Removes
+    from bidisync.references import NUMBERED, Referring
     from bidisync.retry import Backoff
     from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
     from bidisync.state import Agreement, Hint, Intent, Link, Shadow
