@@ -31,6 +31,7 @@ from bidisync.runners.local import LocalQueue
 TASK = "look"
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)
 AGAIN_S = 1.0
+HAND_BACK_S, INSIST_S, NUDGES = 2.0, 0.1, 5
 
 
 @attrs.define(eq=False)
@@ -104,15 +105,23 @@ class DocketQueue:
         """Use a connection to Redis, and another one whenever it broke."""
         told = False
         while True:
+            using = asyncio.ensure_future(self._with_docket(use))
             try:
-                async with Docket(self.name, self.url) as docket:
-                    told = False
-                    await use(docket)
+                await asyncio.shield(using)
+            except asyncio.CancelledError:
+                using.cancel()
+                await asyncio.wait([using], timeout=self.grace_s + HAND_BACK_S + NUDGES * INSIST_S)
+                await _insist(using)
+                raise
             except OUT_OF_REACH as error:
                 if not told:
                     LOG.warning("the Redis server of queue.url is out of reach: %s", type(error).__name__)
                 told = True
             await self.clock.sleep(AGAIN_S)
+
+    async def _with_docket(self, use: Callable[[Docket], Awaitable[None]]) -> None:
+        async with Docket(self.name, self.url) as docket:
+            await use(docket)
 
     async def _work(self, docket: Docket, look: Look) -> None:
         """Run what one is woken for: one task of a record at a time, on all machines together."""
@@ -142,9 +151,14 @@ class DocketQueue:
                 try:
                     await asyncio.wait([serving], timeout=self.grace_s)
                 finally:
-                    for under_way in self._looking:
+                    looks = list(self._looking)
+                    for under_way in looks:
                         under_way.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
+                if looks:
+                    await asyncio.wait(looks, timeout=HAND_BACK_S)
+                if not serving.done():
+                    LOG.warning("the Redis server of queue.url does not answer: the work ends without it, hints are kept")
+                await _insist(serving)
                 raise
 
     async def _run(self, ref: Ref, look: Look) -> None:
@@ -178,6 +192,15 @@ class DocketQueue:
             await docket.replace_many(
                 docket.call(TASK, _moment(max(at, now)), _key(ref))(str(ref)) for ref, at in wakes.items()
             )
+
+
+async def _insist(task: asyncio.Future[None]) -> None:
+    """End it: whatever it waits for is broken off, and what it waits for then, as a frozen server answers nothing."""
+    for _ in range(NUDGES):
+        if task.done():
+            return
+        task.cancel()
+        await asyncio.wait([task], timeout=INSIST_S)
 
 
 def _moment(at: float) -> datetime:
