@@ -234,18 +234,19 @@ def postgres_url(postgres_server_url: str) -> Iterator[Callable[[], str]]:
 
     made: list[str] = []
 
+    def at(name: str) -> str:
+        return f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}"
+
     def make() -> str:
         name = f"state_{os.getpid()}_{next(_places)}"
         connection.execute(f"CREATE SCHEMA {name}".encode())
         made.append(name)
-        return f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}"
+        return at(name)
 
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:
         yield make
         for name in made:
-            watch.postgres(
-                f"{postgres_server_url}{'&' if '?' in postgres_server_url else '?'}options=-csearch_path%3D{name}"
-            )
+            watch.postgres(at(name))
     with psycopg.connect(postgres_server_url, autocommit=True) as connection:  # a test may have restarted the server
         for name in made:
             connection.execute(f"DROP SCHEMA {name} CASCADE".encode())

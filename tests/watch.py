@@ -28,23 +28,13 @@ KEY = "encrypts every state of the leak run"
 SECRETS = ("api_key", "secret_key", "password", "encryption_key", "token")
 
 GIVEN = (
-    "*.toml",
-    "*.py",
-    "*.js",
-    "*.ts",
-    "*.mjs",
-    "*.lock",
-    "*.pem",
-    "*.env",
-    "package*.json",
-    "*.so",
-    "*.npmrc",
-    "*.key",
+    *("*.toml", "*.env", "*.key", "*.pem", "*.npmrc", "package*.json"),
+    *("*.py", "*.js", "*.ts", "*.mjs", "*.lock"),
 )
 """Files that hold the configuration and the project of a test: they were given to the product, not made by it."""
 ASKED = ("values.json", "person.json")
-"""Files that hold values because somebody asked for them or chose them: `resolve` takes them, `export` hands them out."""
-GIVEN_FOLDERS = ("node_modules", "data", "copy", ".venv", "site")
+"""Files that hold values because somebody chose them, or asked for them: for `resolve`, and by `export`."""
+GIVEN_FOLDERS = {"node_modules", ".venv", "office"}
 
 ENCRYPTED = "state files, encrypted"
 IN_MEMORY = "states in memory, encrypted"
@@ -104,10 +94,8 @@ class Watch(logging.Handler):
         """Take down every file that is left below a folder, but what the test gave to the product."""
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            given = any(path.match(pattern) for pattern in (*GIVEN, *ASKED)) or any(
-                p in GIVEN_FOLDERS for p in inside.parts
-            )
-            if given or path.is_symlink() or not path.is_file():
+            given = any(path.match(pattern) for pattern in (*GIVEN, *ASKED))
+            if given or GIVEN_FOLDERS & set(inside.parts) or path.is_symlink() or not path.is_file():
                 continue
             with suppress(OSError):
                 sealed = _is_sealed(path)

@@ -78,7 +78,7 @@ def locked_fields(rights: Mapping[str, object], entity_type: str) -> frozenset[s
 
 
 def refused(response: Response, method: str, entity_type: str, *, of_record: bool = True) -> SyncError:
-    """The error of a reply that nobody expected; ``of_record``: to a request for one record."""
+    """The error that a reply stands for, where nobody expected it; ``of_record``: one to a request for one record."""
     told = reason(response)
     if response.status == 401:
         return Unauthorized("espocrm refuses the API key: check espocrm.api_key", system=SYSTEM)

@@ -157,7 +157,9 @@ class DocketQueue:
                 if looks:
                     await asyncio.wait(looks, timeout=HAND_BACK_S)
                 if not serving.done():
-                    LOG.warning("the Redis server of queue.url does not answer: the work ends without it, hints are kept")
+                    LOG.warning(
+                        "the Redis server of queue.url does not answer: the work ends without it, hints are kept"
+                    )
                 await _insist(serving)
                 raise
 
