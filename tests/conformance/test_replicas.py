@@ -56,6 +56,17 @@ SYSTEMS = {
         advoware_trials(mapped=True),
         attrs.evolve(SHARED, unmapped=ERP.unmapped, nobody=ERP.nobody),
     ),
+    "advoware with odd replies": (
+        advoware_trials(
+            switches={
+                "put.reply_stale": "echo_of_request",
+                "string.trim": "trims",
+                "post.reply": "bare_int",
+                "deleted_party_get": "200_merged_into_other_betNr",
+            }
+        ),
+        attrs.evolve(ERP, keeps=lambda name, value: value.strip() if isinstance(value, str) else value),
+    ),
     "advoware that checks": (advoware_trials(profile=CAREFUL, switches={"if_match": "rowId_in_body_checked"}), ERP),
 }
 

@@ -42,6 +42,11 @@ class Right(MemoryReplica):
             raise Rejected("a record needs a name", field="name")
         return await MemoryReplica.create(self, fields, notes=notes, despite_duplicates=despite_duplicates)
 
+    async def update(self, seen, changes, *, notes=None):
+        if not changes.get("name", "unchanged"):
+            raise Rejected("a record needs a name", field="name")
+        return await MemoryReplica.update(self, seen, changes, notes=notes)
+
     def _snapshot(self, id, *, row):
         found = MemoryReplica._snapshot(self, id, row=row)
         shown = {n: ABSENT if n in self.withheld else v for n, v in found.fields.items()}
@@ -557,6 +562,23 @@ class SwallowsErrors(Right):
             if isinstance(error, Unconfirmed) and self.records[seen.id].version != int(seen.version or 0):
                 raise
             return None
+
+
+@told("update swallows the refusal of the system")
+class KeepsQuiet(Right):
+    async def update(self, seen, changes, **options):
+        try:
+            return await Right.update(self, seen, changes, **options)
+        except Rejected:
+            return seen
+
+
+@told("update changes a record although it says that this was refused")
+class WritesWhatItCan(Right):
+    async def update(self, seen, changes, **options):
+        if not changes.get("name", "unchanged"):
+            await Right.update(self, seen, {"share": changes.get("share")})
+        return await Right.update(self, seen, changes, **options)
 
 
 @told("update sends 2 writing requests instead of one")

@@ -45,7 +45,13 @@ class Case:
 
     def record(self, number: int = 0) -> Mapping[str, Value]:
         """One of the examples."""
-        return self.examples.records[number % len(self.examples.records)]
+        return dict(self.examples.records[number % len(self.examples.records)])
+
+    def invalid(self) -> Mapping[str, Value]:
+        """The record that the system refuses."""
+        if self.examples.invalid is None:
+            raise NotJudgedError("the examples name no invalid record")
+        return dict(self.examples.invalid)
 
     def kept(self, name: str, value: Value) -> Value:
         """What the system makes of a value."""
@@ -66,8 +72,8 @@ class Case:
         return await self.person.add({**self.record(number), **self.examples.unmapped, **fields})
 
     async def removed(self) -> str:
-        """The id of a record that a person made and deleted again."""
-        id = await self.added()
+        """The id of a record that a person made and deleted again; another one is there still."""
+        id, _ = await self.added(), await self.added(1)
         try:
             await self.person.remove(id)
         except Rejected as error:

@@ -93,11 +93,10 @@ async def finds_what_a_lost_reply_made(case: Case) -> None:
 
 async def says_what_is_refused(case: Case) -> None:
     """What the system refuses is ``Rejected`` or ``Unmappable``, and makes nothing."""
-    if case.examples.invalid is None:
-        raise NotJudgedError("the examples name no invalid record")
+    invalid = case.invalid()
     before = await case.ids()
     try:
-        await case.replica.create(case.examples.invalid, despite_duplicates=True)
+        await case.replica.create(invalid, despite_duplicates=True)
     except Permanent:
         pass
     except SyncError as error:

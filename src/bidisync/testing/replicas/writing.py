@@ -179,7 +179,29 @@ async def does_not_write_to_what_is_gone(case: Case) -> None:
         raise Broken(f"update of a deleted record raises {type(error).__name__}", "raise Stale: look again") from error
     else:
         broken("update of a deleted record succeeds", "raise Stale where the system does not know the record")
-    holds((await case.replica.get(id)).gone, "update brings back a deleted record", "never create in an update")
+    back = await case.person.read(id) is not None
+    holds(not back, "update brings back a deleted record", "never create in an update")
+
+
+async def says_which_change_is_refused(case: Case) -> None:
+    """A change that the system refuses is ``Rejected`` or ``Unmappable``, and changes nothing."""
+    invalid = case.invalid()
+    id = await case.added()
+    before = await case.held(id)
+    try:
+        await case.replica.update(await case.replica.get(id), invalid)
+    except Permanent:
+        pass
+    except SyncError as error:
+        raise Broken(
+            f"update raises {type(error).__name__} for a change that the system refuses",
+            "raise Rejected: the engine would try for ever what can't succeed",
+        ) from error
+    else:
+        broken("update swallows the refusal of the system", "raise Rejected, with the field where the system names it")
+    held = await case.held(id)
+    same = all(held.get(name) == before.get(name) for name in case.record())
+    holds(same, "update changes a record although it says that this was refused", "send all fields in one request")
 
 
 async def takes_fields_in_any_order(case: Case) -> None:
@@ -268,6 +290,7 @@ LAWS = (
     lets_one_of_two_win,
     keeps_an_edit_made_meanwhile,
     does_not_write_to_what_is_gone,
+    says_which_change_is_refused,
     takes_fields_in_any_order,
     keeps_notes,
 )
