@@ -18,6 +18,8 @@ SEARCHED = attrs.evolve(FULL, changed_since=True)
 """Without notes: what a lost reply made is looked for by its number."""
 PLAIN = Capabilities(partial_write=True, deletion=Deletion.HARD, finds_created=True, row_is_complete=True)
 """Writes without a condition."""
+READ_ONLY = attrs.evolve(ABLE, creates=False, updates=False, deletion=Deletion.FORBIDDEN)
+"""A side that people alone write to."""
 
 EXAMPLES = Examples(
     records=[
@@ -781,6 +783,26 @@ class HasAQueueOfItsOwn(Right):
 class NoVersions(Right):
     def _snapshot(self, id, *, row):
         return attrs.evolve(Right._snapshot(self, id, row=row), version=None)
+
+
+@told("updates is declared False, and such a write succeeds", READ_ONLY)
+class ChangesAllTheSame(Right):
+    async def update(self, seen, changes, **options):
+        self.edit(seen.id, **changes)
+
+
+@told("a write is refused and takes effect all the same", READ_ONLY)
+class RefusesTooLate(Right):
+    async def create(self, fields, **options):
+        self.add(**fields)
+        return await Right.create(self, fields, **options)
+
+
+@told("the tokens of a page are not those of its rows")
+class TokensOfAnotherOrder(Right):
+    async def list(self, since=None):
+        async for page in Right.list(self, since):
+            yield attrs.evolve(page, tokens=sorted(page.known_by, reverse=True))
 
 
 @told("the capabilities change by themselves")

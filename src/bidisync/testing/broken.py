@@ -15,6 +15,10 @@ class Broken(AssertionError):
         super().__init__(f"{fault}: {remedy}" if remedy else fault)
 
 
+class NotJudgedError(Exception):
+    """Here a promise can't be judged, or was not given; the message says why."""
+
+
 def holds(condition: object, fault: str, remedy: str = "") -> None:
     """Go on if it does; else ``Broken`` with this fault. Unlike ``assert`` it also counts under ``python -O``."""
     if not condition:

@@ -131,6 +131,8 @@ class MemoryReplica:
     ) -> Created:
         """Make a record; the reply proves it where writes are conditional."""
         self._call(call := Call("create", fields=tuple(fields)))
+        if not self.capabilities.creates:
+            raise Rejected("records of this side are made by people alone")
         id = self.add(**fields)
         self.records[id].notes = notes
         self.after(call)
@@ -141,6 +143,8 @@ class MemoryReplica:
     ) -> Snapshot | None:
         """Change these fields, against the version seen where the remote enforces it."""
         self._call(call := Call("update", seen.id, tuple(changes)))
+        if not self.capabilities.updates:
+            raise Rejected("records of this side are changed by people alone")
         record = self.records.get(seen.id)
         enforced = self.capabilities.conditional_write is Conditional.ENFORCED
         if record is None or (enforced and str(record.version) != seen.version):

@@ -9,13 +9,9 @@ import attrs
 
 from bidisync.errors import Rejected
 from bidisync.model import ABSENT, Capabilities, Seen, Snapshot, Value
-from bidisync.testing.broken import broken, holds
+from bidisync.testing.broken import NotJudgedError, broken, holds
 from bidisync.testing.replicas.trial import Examples, Line, Mishap, Person, Trial
 from bidisync.testing.replicas.watched import Watched
-
-
-class NotJudgedError(Exception):
-    """Here a promise can't be judged, or was not given; the message says why."""
 
 
 @attrs.frozen

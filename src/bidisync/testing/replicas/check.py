@@ -10,9 +10,9 @@ from typing import TypeAlias
 import attrs
 
 from bidisync.errors import SyncError
-from bidisync.testing.broken import Broken
+from bidisync.testing.broken import Broken, NotJudgedError
 from bidisync.testing.replicas import failing, listing, making, reading, writing
-from bidisync.testing.replicas.case import Case, NotJudgedError
+from bidisync.testing.replicas.case import Case
 from bidisync.testing.replicas.trial import Examples, MakeTrial, Trial
 from bidisync.testing.replicas.watched import Watched
 

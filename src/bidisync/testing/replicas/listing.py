@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Collection
 
 from bidisync.errors import Rejected, SyncError
 from bidisync.model import Page, Snapshot, Value
-from bidisync.testing.broken import broken, holds
-from bidisync.testing.replicas.case import Case, NotJudgedError
+from bidisync.testing.broken import NotJudgedError, broken, holds
+from bidisync.testing.replicas.case import Case
 
 NO_CURSOR = "changed_since is declared, and the pages carry no cursor"
 

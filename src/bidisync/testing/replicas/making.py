@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from bidisync.errors import Duplicate, Permanent, Rejected, Stale, SyncError
 from bidisync.model import Conditional, Created, Deletion, Notes, Side, Verb
 from bidisync.state import Intent
-from bidisync.testing.broken import Broken, broken, holds
-from bidisync.testing.replicas.case import Case, NotJudgedError, alike
+from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
+from bidisync.testing.replicas.case import Case, alike
 
 
 async def makes_one_record(case: Case) -> None:
@@ -109,6 +110,29 @@ async def says_what_is_refused(case: Case) -> None:
     holds(await case.ids() == before, "create makes a record that it says was refused", "make nothing, or say so")
 
 
+async def leaves_to_people_what_it_says(case: Case) -> None:
+    """Where records are made or changed by people alone, a create or an update is ``Rejected`` and does nothing."""
+    can, replica = case.can, case.trial.replica
+    if can.creates and can.updates:
+        raise NotJudgedError("creates and updates are declared")
+    id, name = await case.added(), case.names()[0]
+    seen, before = await case.replica.get(id), await case.ids()
+    refused: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+    if not can.creates:
+        refused.append(("creates", lambda: replica.create(case.record(1), despite_duplicates=True)))
+    if not can.updates:
+        refused.append(("updates", lambda: replica.update(seen, {name: case.another(name, case.record()[name])})))
+    for declared, write in refused:
+        try:
+            await write()
+        except Rejected:
+            continue
+        broken(f"{declared} is declared False, and such a write succeeds", "raise Rejected, or declare that you can")
+    held = await case.held(id)
+    same = all(held.get(name) == case.kept(name, value) for name, value in case.record().items())
+    holds(same and await case.ids() == before, "a write is refused and takes effect all the same", "send nothing")
+
+
 async def deletes_what_it_says(case: Case) -> None:
     """A delete ends that record and no other; where it is forbidden it is ``Rejected`` and ends nothing."""
     id, stranger = await case.added(), await case.added(1)
@@ -196,6 +220,7 @@ LAWS = (
     finds_what_a_lost_reply_made,
     leaves_out_fields_that_it_is_not_given,
     says_what_is_refused,
+    leaves_to_people_what_it_says,
     deletes_what_it_says,
     does_not_delete_what_has_moved,
     takes_a_second_delete_calmly,

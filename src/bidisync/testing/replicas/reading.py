@@ -9,8 +9,8 @@ from typing import cast
 
 from bidisync.errors import Merged, SyncError
 from bidisync.model import ABSENT, ClockTrust, Conditional
-from bidisync.testing.broken import Broken, broken, holds
-from bidisync.testing.replicas.case import Case, NotJudgedError, alike
+from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
+from bidisync.testing.replicas.case import Case, alike
 
 LED = "quote ids where they stand in an address or a query, and answer gone for what no record can be called"
 

@@ -11,7 +11,7 @@ from bidisync.errors import SyncError
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Snapshot, Value
 from bidisync.protocols import Replica
 from bidisync.state import Intent
-from bidisync.testing.broken import Broken, broken, holds
+from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
 from bidisync.testing.replicas.trial import at_once
 
 T = TypeVar("T")
@@ -100,6 +100,10 @@ class Watched:
                 "a cursor is no text",
                 "it is stored: make it a str",
             )
+            told = [(snapshot.id, snapshot.version) for snapshot in page.snapshots]
+            holds(
+                list(page.known_by) == told, "the tokens of a page are not those of its rows", "tell them in one order"
+            )
             for snapshot in page.snapshots:
                 self._look_at("list", snapshot)
                 marked = snapshot.row or page.beyond
@@ -110,6 +114,8 @@ class Watched:
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """An id, and a snapshot of that record where the reply proves it."""
+        if not self.capabilities.creates:
+            raise NotJudgedError("records are made by people alone")
         before = dict(fields)
         call = self.replica.create(fields, notes=notes, despite_duplicates=despite_duplicates)
         made = await self._ask("create", call)
@@ -125,6 +131,8 @@ class Watched:
         self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
     ) -> Snapshot | None:
         """A snapshot of the record as it is now, or nothing."""
+        if not self.capabilities.updates:
+            raise NotJudgedError("records are changed by people alone")
         before, saw = dict(changes), dict(seen.fields)
         now = await self._ask("update", self.replica.update(seen, changes, notes=notes))
         holds(dict(changes) == before, "update changes the fields that it is given", "copy them first")

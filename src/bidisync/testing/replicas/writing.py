@@ -8,8 +8,8 @@ import attrs
 
 from bidisync.errors import Permanent, Stale, SyncError
 from bidisync.model import ABSENT, Conditional, Notes, Snapshot, Value
-from bidisync.testing.broken import Broken, broken, holds
-from bidisync.testing.replicas.case import Case, NotJudgedError, alike
+from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
+from bidisync.testing.replicas.case import Case, alike
 
 ODD = (
     "  padded  ",
