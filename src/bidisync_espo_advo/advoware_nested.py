@@ -28,7 +28,7 @@ from bidisync_espo_advo.advoware_replies import (
     value_of,
 )
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
-from bidisync_espo_advo.transport import Request, Response, has_address
+from bidisync_espo_advo.transport import Request, Response
 
 Native = Mapping[str, object]
 
@@ -76,13 +76,13 @@ class NestedReplica:
     async def get(self, id: str) -> Snapshot:
         """The row now; gone if its parent has none of that name."""
         parent = id.partition("/")[0]
-        found = await self._of(parent) if has_address(parent) else ()
+        found = await self._of(parent) if _is_number(parent) else ()
         return next((row for row in found if row.id == id), Snapshot(id, {}, gone=True, seen_at=self.clock.now()))
 
     async def get_many(self, ids: Sequence[str]) -> Mapping[str, Snapshot]:
         """The rows that there are, each parent read once."""
-        parents = dict.fromkeys(id.partition("/")[0] for id in ids)
-        found = {row.id: row for parent in parents if has_address(parent) for row in await self._of(parent)}
+        parents = [parent for parent in dict.fromkeys(id.partition("/")[0] for id in ids) if _is_number(parent)]
+        found = {row.id: row for page in await self._pages(parents) for row in page.snapshots}
         return {id: found[id] for id in ids if id in found}
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
@@ -177,6 +177,11 @@ class NestedReplica:
 
     def _path(self, parent: str) -> str:
         return self.rows.path.format(parent=quote(parent, safe=""))
+
+
+def _is_number(parent: str) -> bool:
+    """Whether this is a parent's number, spelled as ids are: another spelling would name a row twice."""
+    return bare_number(parent) == parent and not parent.startswith("0")
 
 
 def _refusal(response: Response, method: str) -> Rejected | Unauthorized | Unavailable:

@@ -236,6 +236,18 @@ async def test_no_number_of_an_account_is_told_to_anybody(start, caplog):
             assert not [text for text in told if number in text]
 
 
+@pytest.mark.parametrize("spelled", ["0{}/501", "{}", "{}/0501", "../1", "x/501", " {}/501", "{}/502"])
+async def test_an_account_is_found_under_one_name_alone(start, spelled):
+    async with start() as firm:
+        betnr = firm.crm.store.records[firm.party]["betnr"]
+        firm.erp.accounts.create(betnr, iban=AUSTRIAN)
+        accounts = firm.engine.parts.right
+        name, other = f"{betnr}/501", spelled.format(betnr)
+        assert set(await accounts.get_many([name, other])) == {name}
+        assert (await accounts.get(other)).gone
+        assert not (await accounts.get(name)).gone
+
+
 ROWS = r"/Bankverbindungen$"
 
 
