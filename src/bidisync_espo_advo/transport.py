@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,12 +28,12 @@ from bidisync.circuit import Circuit
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
 from bidisync.events import Called, CallOutcome, CircuitMoved, Event
 from bidisync.protocols import Clock, Observer
+from bidisync_espo_advo.pace import Pace
 
-if TYPE_CHECKING:
-    from aiolimiter import AsyncLimiter
 
 MAX_BODY = 256 * 1024 * 1024
 MOST_PATIENCE_S = 3600.0
+OVER_A_READ = frozenset({"PUT", "DELETE"})
 REFUSED_AS_SUCH = frozenset({501, 505})
 """Statuses of a failing server which say that the request will never be carried out."""
 
@@ -233,15 +233,12 @@ class Wire:
     calls: Counter[str] = attrs.Factory(Counter)
     answered_at: float | None = None  # by the clock that never goes back
     _slots: asyncio.Semaphore = attrs.field(init=False, repr=False)
-    _limiter: AsyncLimiter | None = attrs.field(init=False, default=None, repr=False)
+    _pace: Pace | None = attrs.field(init=False, default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.max_concurrency)
         if self.requests_per_second > 0:
-            from aiolimiter import AsyncLimiter
-
-            rate = max(1.0, self.requests_per_second)
-            self._limiter = AsyncLimiter(rate, rate / self.requests_per_second)
+            self._pace = Pace.of(self.requests_per_second)
 
     async def send(
         self, request: Request, usable: Usable = anything, final: Final = nothing, systemic: Final = nothing
@@ -336,9 +333,9 @@ class Wire:
         return response
 
     async def _once(self, request: Request, final: Final, systemic: Final) -> Response:
+        if self._pace is not None:  # whoever waits for its turn keeps no slot from a write
+            await self._pace.keep(urgent=request.method in OVER_A_READ)
         async with self._slots:
-            if self._limiter is not None:
-                await self._limiter.acquire()
             self.calls[request.method] += 1
             began = self.clock.monotonic()
             outcome: CallOutcome = "no_answer"
