@@ -97,7 +97,7 @@ class NestedReplica:
         found: dict[str, tuple[Snapshot, ...]] = {}
 
         async def read(parent: str) -> None:
-            found[parent] = await self._of(parent)
+            found[parent] = await self._listed(parent)
 
         await side_by_side(parents, read, self.session.config.max_concurrency)
         return [Page(found[parent]) for parent in parents if found[parent]]
@@ -141,6 +141,11 @@ class NestedReplica:
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
         """The rows of the parent that the create was meant for."""
         return await self._of(str(intent.payload[self.rows.parent]))
+
+    async def _listed(self, parent: str) -> tuple[Snapshot, ...]:
+        """The rows of one parent as those of a list: true for certain when it was asked for."""
+        asked_at = self.clock.now()
+        return tuple(attrs.evolve(row, row=True, seen_at=asked_at) for row in await self._of(parent))
 
     async def _of(self, parent: str) -> tuple[Snapshot, ...]:
         """The rows of one parent; none where it is gone."""

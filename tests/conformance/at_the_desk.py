@@ -8,10 +8,14 @@ from typing import Any
 
 import attrs
 
+from bidisync import Ref, Side
 from bidisync.clock import SystemClock
 from bidisync.mapping import Mapped
+from bidisync.state import Link
+from bidisync.stores.memory import MemoryStore
 from bidisync.testing import MappedPerson, Mishap, SeededChance, Trial
 from bidisync_espo_advo import Settings
+from bidisync_espo_advo.advoware_nested import Rows
 from bidisync_espo_advo.app import Remotes
 from bidisync_espo_advo.fields import party_mapper
 from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile
@@ -20,6 +24,7 @@ from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
 from bidisync_espo_advo.simulators.server import Control, FaultRule
 
 ALWAYS = 10**9
+ACCOUNTS = Rows("Beteiligte/{parent}/Bankverbindungen", parent="betNr", creates=True)
 UNMEASURED_CRM, UNMEASURED_ERP = EspoProfile(), AdvowareProfile()
 
 
@@ -70,6 +75,34 @@ class AtTheDesk:
 
     async def trash(self):
         return ()
+
+
+@attrs.frozen
+class WithAccounts:
+    """Somebody at Advoware's desktop program who looks after the bank accounts."""
+
+    server: AdvowareServer
+
+    async def add(self, fields):
+        values = {name: value for name, value in fields.items() if name != "betNr"}
+        return f"{fields['betNr']}/{self.server.accounts.create(fields['betNr'], **values)}"
+
+    async def edit(self, id, fields):
+        self.server.accounts.edit(_row(id), **fields)
+
+    async def remove(self, id):
+        self.server.accounts.delete(_row(id))
+
+    async def read(self, id):
+        row = self.server.accounts.rows.get(_row(id))
+        return None if row is None else dict(row)
+
+    async def trash(self):
+        return ()
+
+
+def _row(id: str) -> int:
+    return int(id.partition("/")[2])
 
 
 @attrs.frozen
@@ -142,6 +175,22 @@ def advoware_trials(
                 yield _trial(remotes.advoware, person, line, "advoware" if mapped else None)
 
     return make
+
+
+@asynccontextmanager
+async def account_trial() -> AsyncIterator[Trial]:
+    """A trial of the bank accounts of two parties, both of whom are linked."""
+    async with advoware_simulator() as server:
+        parents = MemoryStore()
+        for name in ("Muster", "Beispiel"):
+            betnr = str(server.store.create(name=name))
+            await parents.save(Link.begin(Ref(Side.RIGHT, betnr)).with_id(Side.LEFT, f"crm{betnr}"))
+        remotes = Remotes.of(
+            Settings.from_tables({"espocrm": {}, "advoware": server.config}), SystemClock(), SeededChance()
+        )
+        async with closing(remotes):
+            line = ServerLine(server.control, "Bankverbindungen")
+            yield Trial(replica=remotes.rows(ACCOUNTS, parents), person=WithAccounts(server), line=line)
 
 
 def _trial(replica, person, line, system) -> Trial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from at_the_desk import advoware_trials, espocrm_trials
+from at_the_desk import account_trial, advoware_trials, espocrm_trials
 
 from bidisync import Conditional
 from bidisync.testing import PROMISES, Examples, judge_replica
@@ -42,6 +42,15 @@ SHARED = Examples(
     invalid={"family_name": "", "given_name": "x", "birth_date": None, "title": None},
     crowd=210,
 )
+ACCOUNTS = Examples(
+    records=[
+        {"betNr": 104_711, "iban": "DE89370400440532013000", "bic": "MUSTDEFF", "kontoinhaber": "Ada Muster"},
+        {"betNr": 104_712, "iban": "AT611904300234573201", "bic": None, "kontoinhaber": None},
+    ],
+    fixed=["betNr"],
+    invalid={"betNr": 104_711, "iban": "", "bic": None, "kontoinhaber": None},
+    nobody="104711/999",
+)
 CHECKED = EspoProfile(has_versions=True, refuses_outdated=True)
 CAREFUL = AdvowareProfile(conditional_write=Conditional.CHECKED)
 
@@ -67,6 +76,7 @@ SYSTEMS = {
         ),
         attrs.evolve(ERP, keeps=lambda name, value: value.strip() if isinstance(value, str) else value),
     ),
+    "accounts in advoware": (account_trial, ACCOUNTS),
     "advoware that checks": (advoware_trials(profile=CAREFUL, switches={"if_match": "rowId_in_body_checked"}), ERP),
 }
 

@@ -72,6 +72,7 @@ lines: list[Line] = [Wire(), MemoryLine(memory)]
 replica: Replica = Faulty(memory, in_turn(Fault.REPLY_LOST, None, verb="create"))
 examples = Examples(
     records=[{"name": "Ada", "city": "Ulm"}, {"name": "Eva", "city": None}],
+    fixed=["parent"],
     texts=["name"],
     values={"city": ["Köln"]},
     unmapped={"size": 38},
@@ -89,14 +90,17 @@ async def made() -> Trial:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Trial]:
-    yield Trial(replica=replica, person=Somebody(), line=Wire(), now=SystemClock().now)
+    yield Trial(replica=replica, person=Somebody(), line=Wire(), now=SystemClock().now, settle=settled)
+
+
+async def settled() -> None: ...
 
 
 makers: list[MakeTrial] = [made, opened]
 
 
 async def judged(mapper: Mapper) -> None:
-    judged = await judge_replica(made, examples, without=["keeps_time"])
+    judged = await judge_replica(made, examples, without=["keeps_time"], patience_s=5.0)
     assert_type(judged, Judged)
     assert_type(judged.kept, tuple[str, ...])
     assert_type(judged.not_judged, Mapping[str, str])

@@ -43,6 +43,10 @@ class Case:
         """One of the examples."""
         return dict(self.examples.records[number % len(self.examples.records)])
 
+    def changing(self, number: int = 0) -> Mapping[str, Value]:
+        """The fields of one of the examples that may be changed once it is there."""
+        return {name: value for name, value in self.record(number).items() if name not in self.examples.fixed}
+
     def invalid(self) -> Mapping[str, Value]:
         """The record that the system refuses."""
         if self.examples.invalid is None:
@@ -59,7 +63,7 @@ class Case:
 
     def names(self) -> tuple[str, str]:
         """Two fields, filled in the first record where there are such."""
-        first = self.record()
+        first = self.changing()
         ordered = sorted(first, key=lambda name: first[name] is None or self.another(name, first[name]) is None)
         return ordered[0], ordered[1]
 

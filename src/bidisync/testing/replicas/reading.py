@@ -26,7 +26,7 @@ async def sees_an_edit_at_once(case: Case) -> None:
     """``get`` shows what a person has just changed, not what was read before."""
     id = await case.added()
     await case.replica.get(id)
-    for name, value in case.record().items():
+    for name, value in case.changing().items():
         new = case.another(name, value)
         await case.person.edit(id, {name: new})
         shown = (await case.replica.get(id)).fields.get(name, ABSENT)
@@ -40,7 +40,7 @@ async def sees_an_edit_at_once(case: Case) -> None:
 
 async def shows_a_cleared_field_as_empty(case: Case) -> None:
     """A field that a person clears is ``None``: not ``ABSENT``, and no empty text."""
-    for name, value in case.record().items():
+    for name, value in case.changing().items():
         if value is None or not _may_be_empty(case, name):
             continue
         id = await case.added()

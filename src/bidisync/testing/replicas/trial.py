@@ -104,7 +104,8 @@ def as_written(field: str, value: Value) -> Value:
 class Examples:
     """Made-up records that the system takes, in the replica's names; what is read only has no place here.
 
-    ``records`` are two or more that differ in each field, with at least two fields. ``texts``
+    ``records`` are two or more that differ in each field, with at least two fields. ``fixed``
+    are those of them that a record is made with and keeps, as the parent that it lies in. ``texts``
     are the fields that take any text, ``values`` further values to try in a field.
     ``unmapped`` is what only a person fills in. ``invalid`` is a record that the system
     refuses. ``keeps`` says what the system itself makes of a value, if not the same.
@@ -113,6 +114,7 @@ class Examples:
     """
 
     records: Sequence[Mapping[str, Value]]
+    fixed: Collection[str] = ()
     texts: Sequence[str] = ()
     values: Mapping[str, Sequence[Value]] = attrs.field(factory=dict)
     unmapped: Mapping[str, Value] = attrs.field(factory=dict)
@@ -123,7 +125,7 @@ class Examples:
     crowd: int = 120
 
     def __attrs_post_init__(self) -> None:
-        if len(self.records) < 2 or len(self.records[0]) < 2:
+        if len(self.records) < 2 or len(set(self.records[0]) - set(self.fixed)) < 2:
             raise ValueError(
                 "two records of at least two fields are needed, to see whether a write touches only its own"
             )

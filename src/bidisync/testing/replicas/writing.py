@@ -27,7 +27,7 @@ ODD = (
 
 async def writes_what_it_is_given(case: Case) -> None:
     """Each value arrives as it was given, and is read again so."""
-    for name, value in case.record().items():
+    for name, value in case.changing().items():
         id = await case.added()
         for new in dict.fromkeys([*(one.get(name) for one in case.examples.records), value]):
             await _written(case, id, name, new)
@@ -46,7 +46,7 @@ async def keeps_odd_values(case: Case) -> None:
 
 async def clears_a_field(case: Case) -> None:
     """``None`` empties a field, where the examples say that it may be empty."""
-    for name, value in case.record().items():
+    for name, value in case.changing().items():
         if value is not None and any(one.get(name) is None for one in case.examples.records):
             id = await case.added()
             await _written(case, id, name, None)
@@ -54,7 +54,7 @@ async def clears_a_field(case: Case) -> None:
 
 async def touches_nothing_else(case: Case) -> None:
     """An update changes the fields it was given and no other, mapped or not."""
-    for name, value in case.record().items():
+    for name, value in case.changing().items():
         id, stranger = await case.added(), await case.added()
         before, others = await case.held(id), await case.held(stranger)
         await case.replica.update(await case.replica.get(id), {name: case.another(name, value)})
@@ -206,7 +206,7 @@ async def says_which_change_is_refused(case: Case) -> None:
 
 async def takes_fields_in_any_order(case: Case) -> None:
     """The order in which fields are given makes no difference."""
-    first, second = case.record(), case.record(1)
+    first, second = case.changing(), case.changing(1)
     changes = {name: case.another(name, value) for name, value in first.items() if second.get(name) != value}
     found = []
     for order in (changes, dict(reversed(changes.items()))):
