@@ -30,7 +30,6 @@ from bidisync.events import Called, CallOutcome, CircuitMoved, Event
 from bidisync.protocols import Clock, Observer
 from bidisync_espo_advo.pace import Pace
 
-
 MAX_BODY = 256 * 1024 * 1024
 MOST_PATIENCE_S = 3600.0
 OVER_A_READ = frozenset({"PUT", "DELETE"})
