@@ -268,7 +268,7 @@ class EspoReplica:
         if body is not None:
             sent["Content-Type"] = "application/json"
         response = await self.wire.send(Request(method, url, sent, query or {}, body), final=errors.in_maintenance)
-        of_record = path.partition("/")[0] == self.config.entity_type and (method != "GET" or "/" in path)
+        of_record = method != "GET" or path.startswith(f"{self.config.entity_type}/")
         expected = response.status in (200, 201, 404) or (response.status == 409 and errors.is_duplicate(response))
         if response.status == 401:
             self.wire.refused()
