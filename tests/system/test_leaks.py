@@ -7,12 +7,16 @@ import contextlib
 import html
 import json
 import logging
+import sqlite3
 import unicodedata
 import urllib.parse
+from contextlib import closing
 
 import aiohttp
 import pytest
 
+from bidisync.stores.seal import AesSeal, Plain
+from bidisync.stores.sqlite import SqliteStore
 from bidisync_espo_advo import operating
 from bidisync_espo_advo.simulators.server import FaultRule
 from command import within as run
@@ -80,6 +84,30 @@ def test_what_a_test_says_is_searched_for_what_its_people_are_called():
     ]
     watch.clear()
     assert watch.leaked() == []
+
+
+async def test_every_file_is_searched_that_a_test_leaves_but_what_it_was_given_and_states_in_the_clear(tmp_path):
+    watch = Watch()
+    watch.on = True
+    watch.keep([{"lastName": NAME}], {})
+    for name, seal in (("sealed.db", AesSeal.of(KEY)), ("plain.db", Plain())):
+        store = await SqliteStore.open(tmp_path / name, seal=seal)
+        await store.set_mark("somebody", NAME)
+        await store.close()
+    (tmp_path / "espo-advo.toml").write_text(NAME)
+    (tmp_path / "core").write_bytes(b"nothing of anybody")
+    watch.files(tmp_path)
+    assert watch.leaked() == []
+    assert sorted(who.partition(" ")[0] for _, who in watch.said) == ["core", "sealed.db"]
+    assert len(watch.plain) == 1, "that it is in the clear is counted"
+    watch.clear()
+    watch.keep([{"lastName": NAME}], {})
+    with closing(sqlite3.connect(tmp_path / "sealed.db")) as careless:
+        careless.execute("CREATE TABLE scratch AS SELECT ? AS name", (NAME,))
+        careless.commit()
+    (tmp_path / "core").write_text(f"Traceback: {NAME!a}")
+    watch.files(tmp_path)
+    assert sorted(hit.partition(" ")[0].rstrip(":") for hit in watch.leaked()) == ["core", "sealed.db"]
 
 
 def peopled(office):
