@@ -18,11 +18,11 @@ from bidisync.fence import intent_for, may_write, wait_for
 from bidisync.flapping import remembered
 from bidisync.guards import DAY_S, Act, acts_of
 from bidisync.journal import of_plan
-from bidisync.model import ABSENT, Conditional, Notes, Plan, Row, Side, Snapshot, Verb, Write
+from bidisync.model import ABSENT, Conditional, Notes, Plan, Review, Row, Side, Snapshot, Verb, Write
 from bidisync.notes import show, wanted_notes
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
-from bidisync.proof import Looks, moved, proven, refused, same_value
+from bidisync.proof import LEFT_OVER, Looks, left_over, moved, proven, refused, same_value
 from bidisync.protocols import Lease
 from bidisync.schema import OnDelete
 from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone
@@ -35,7 +35,7 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     """
     link = attrs.evolve(
         _after_looking(before, looks),
-        reviews=plan.reviews,
+        reviews=_with_left_over(parts, plan.reviews, looks),
         base={**before.base, **_agreements(plan.agreed, looks)},
         attempts=Attempts(),
         intent=None,
@@ -255,9 +255,14 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
     return attrs.evolve(
         link,
         base={**link.base, **agreed},
-        reviews=(*link.reviews, *reviews),
+        reviews=_with_left_over(parts, (*link.reviews, *reviews), {**seen, write.side: now}),
         settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),
     )
+
+
+def _with_left_over(parts: Parts, reviews: Iterable[Review], looks: Looks) -> tuple[Review, ...]:
+    """The reviews, with what a person has to end in these records, and not what was ended."""
+    return (*(review for review in reviews if review.reason != LEFT_OVER), *left_over(parts, looks))
 
 
 def _joined_notes(parts: Parts, link: Link, write: Write) -> Notes | None:

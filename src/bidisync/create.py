@@ -70,7 +70,7 @@ class Creation:
         payload = {
             field.name: value
             for field in self.parts.policy.fields
-            if side.other not in field.read_only
+            if side.other not in field.read_only | field.update_only
             and (value := mine.fields.get(field.name, ABSENT)) is not ABSENT
             and value is not None
         }
@@ -173,7 +173,7 @@ class Creation:
         return {
             field.name: Agreement(payload.get(field.name), payload.get(field.name))
             for field in self.parts.policy.fields
-            if made_on not in field.read_only
+            if made_on not in field.read_only | field.update_only
         }
 
     def _checked(self, link: Link, payload: Mapping[str, Value], now: Snapshot, other: Side) -> Link:
@@ -294,6 +294,7 @@ class Creation:
         """Whether a record holds the values of this payload, as far as they can be compared."""
         for field in self.parts.policy.fields:
             sent, got = payload.get(field.name), there.fields.get(field.name, ABSENT)
-            if not (alike(field.key, sent, got) or field.create_only or field.read_only or got is ABSENT):
+            untold = field.create_only or field.read_only or field.update_only
+            if not (alike(field.key, sent, got) or untold or got is ABSENT):
                 return False
         return True

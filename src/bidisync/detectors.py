@@ -41,7 +41,7 @@ class ByContent:
         return cls({field.name: field.key for field in policy.fields})
 
     def __call__(self, shadow: Shadow, snapshot: Snapshot) -> Change | None:
-        moved = sorted(snapshot.unreadable ^ shadow.unreadable)
+        moved = sorted((snapshot.unreadable ^ shadow.unreadable) | (snapshot.left_over ^ shadow.left_over))
         for name, value in snapshot.fields.items():
             if value is ABSENT:
                 continue

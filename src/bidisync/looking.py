@@ -64,6 +64,9 @@ def unmoved(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
         return True
     if shadow is None or not (link.settled or link.attempts.dead or put_off) or snapshot.gone:
         return False
+    poor = snapshot.row and not parts.replica(side).capabilities.row_is_complete
+    if poor and (snapshot.version is None or snapshot.version != shadow.version):
+        return False  # what the row lacks may have moved
     change = parts.detector(shadow, snapshot)
     return change is not None and not change
 

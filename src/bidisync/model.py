@@ -140,6 +140,7 @@ class Snapshot:
     unreadable: frozenset[str] = frozenset()  # fields whose native value has no form here
     unknown: frozenset[str] = attrs.field(default=frozenset(), eq=False)  # fields with codes that nobody knows
     awaits: frozenset[str] = frozenset()  # fields that name a record of another kind without a counterpart so far
+    left_over: frozenset[str] = frozenset()  # list fields beside which stands what only a person can end
     notes: Notes | None = None
     gone: bool = False
     row: bool = False

@@ -33,6 +33,25 @@ def proven(parts: Parts, write: Write, before: Fields, now: Fields) -> tuple[tup
     return tuple(stored), tuple(reviews)
 
 
+LEFT_OVER = "left_over"
+"""The reason under which a person is asked to end what nothing else can end."""
+
+
+def left_over(parts: Parts, looks: Looks) -> tuple[Review, ...]:
+    """A review for each list beside which something stands that only a person can end."""
+    left, right = (looks[side].fields if side in looks else {} for side in Side)
+    return tuple(
+        Review(
+            ReviewKind.READ_ONLY,
+            LEFT_OVER,
+            parts.policy.field(name).group,
+            {name: Versions(ABSENT, left.get(name, ABSENT), right.get(name, ABSENT))},
+        )
+        for snapshot in looks.values()
+        for name in sorted(snapshot.left_over)
+    )
+
+
 def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappable) -> list[Review]:
     """A review for each group of a refused write; only for the named field's, if the error names one."""
     fields = [parts.policy.field(name) for name in write.fields]

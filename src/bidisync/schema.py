@@ -79,7 +79,8 @@ class Field:
 
     ``key`` brings spellings of the same value together; what is written is always the
     spelling of the side that it comes from. ``create_only`` are sides that take the field at
-    a create and never again, ``read_only`` those that never take it. An emptied ``required``
+    a create and never again, ``update_only`` those that take it once the record exists,
+    ``read_only`` those that never take it. An emptied ``required``
     field blocks its group instead of travelling. ``strategy`` and ``owner`` go before those
     of the group.
     """
@@ -90,6 +91,7 @@ class Field:
     required: bool = False
     create_only: frozenset[Side] = frozenset()
     read_only: frozenset[Side] = frozenset()
+    update_only: frozenset[Side] = frozenset()
     strategy: ConflictStrategy | None = None
     owner: Owner | None = None
 
@@ -145,6 +147,7 @@ def _name_of(group: Group, members: Sequence[Field]) -> str:
     parts = [group.name, describe(group.strategy), describe(group.initial), group.unit, group.allow_clear, group.owner]
     for field in members:
         sides = [sorted(side.value for side in sides) for sides in (field.create_only, field.read_only)]
+        sides += [["update", *sorted(side.value for side in field.update_only)]] if field.update_only else []
         strategy = None if field.strategy is None else describe(field.strategy)
         parts += [field.name, describe(field.key), field.required, *sides, strategy, field.owner]
     text = re.sub(r" at 0x[0-9a-f]+", "", "\x1f".join(map(str, parts)))

@@ -55,11 +55,19 @@ class Shadow:
     unreadable: frozenset[str] = frozenset()
     modified_at: float | None = attrs.field(default=None, eq=False)
     replaced: Replaced | None = attrs.field(default=None, eq=False)
+    left_over: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Shadow:
         """What to remember of a snapshot."""
-        return cls(dict(snapshot.fields), snapshot.version, snapshot.seen_at, snapshot.unreadable, snapshot.modified_at)
+        return cls(
+            dict(snapshot.fields),
+            snapshot.version,
+            snapshot.seen_at,
+            snapshot.unreadable,
+            snapshot.modified_at,
+            left_over=snapshot.left_over,
+        )
 
     def replacing(self, before: Snapshot, fields: Iterable[str], until: float) -> Shadow:
         """The same shadow, after a write of these fields that replaced a snapshot."""

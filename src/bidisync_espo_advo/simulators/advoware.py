@@ -17,6 +17,7 @@ from bidisync_espo_advo.simulators.advoware_accounts import Accounts
 from bidisync_espo_advo.simulators.advoware_api import SECURITY, AdvowareApi
 from bidisync_espo_advo.simulators.advoware_appointments import Appointments
 from bidisync_espo_advo.simulators.advoware_cases import Cases
+from bidisync_espo_advo.simulators.advoware_children import Addresses, Communication
 from bidisync_espo_advo.simulators.advoware_signin import SYNC_USER, Account, TokenService
 from bidisync_espo_advo.simulators.advoware_store import PERSON, AdvowareStore, Clock, utc_now
 from bidisync_espo_advo.simulators.advoware_switches import Switches
@@ -33,6 +34,7 @@ class AdvowareServer(SimulatorServer):
     accounts: Accounts
     cases: Cases
     appointments: Appointments
+    addresses: Addresses
 
     @property
     def person_config(self) -> Mapping[str, Any]:
@@ -62,8 +64,8 @@ def advoware_simulator(
     account = Account.of(seed)
     api = AdvowareApi(store, account, TokenService(account, store))
     app = web.Application()
-    accounts, cases, appointments = Accounts(api), Cases(api), Appointments(api)
-    for part in (api, accounts, cases, appointments):
+    accounts, cases, appointments, addresses = Accounts(api), Cases(api), Appointments(api), Addresses(api)
+    for part in (api, accounts, cases, appointments, Communication(api), addresses):
         app.add_routes(part.routes())
     app.add_routes(_person_routes(store))
     return AdvowareServer(
@@ -77,6 +79,7 @@ def advoware_simulator(
         accounts=accounts,
         cases=cases,
         appointments=appointments,
+        addresses=addresses,
     )
 
 

@@ -86,6 +86,7 @@ class Party:
     changed_at: datetime
     changed_by: str
     children: list[dict[str, Any]] = attrs.Factory(list)
+    others: dict[str, list[dict[str, Any]]] = attrs.Factory(dict)  # by the names of OTHER_CHILDREN
     version: int = 0
     flagged_deleted: bool = False
 
@@ -104,11 +105,9 @@ def shown(party: Party, seed: int, switches: Switches, *, in_list: bool = False)
     if switches["redundant_twins"] == "twin_overrides":
         record[TWIN] = ticks_of(party.values["geburtsdatum"])
     if switches["child.in_parent_get"] != "none":
-        record[CHILDREN] = copy.deepcopy(party.children)
-        if switches["child.kommKz_get"] == "0_always":
-            record[CHILDREN] = [{**row, "kommKz": 0} for row in record[CHILDREN]]
+        record[CHILDREN] = shown_children(party, switches)
     if switches["child.in_parent_get"] == "all":
-        record |= {name: [] for name in OTHER_CHILDREN}
+        record |= {name: copy.deepcopy(party.others.get(name, [])) for name in OTHER_CHILDREN}
     if switches["delete"] == "soft_flag":
         record["geloescht"] = party.flagged_deleted
     record["angelegtAm"] = stamp(party.created_at, switches)
@@ -117,6 +116,12 @@ def shown(party: Party, seed: int, switches: Switches, *, in_list: bool = False)
         record["geaendertAm"] = stamp(party.changed_at, switches)
     record["geaendertVon"] = party.changed_by
     return record
+
+
+def shown_children(party: Party, switches: Switches) -> list[dict[str, Any]]:
+    """The rows of ``kommunikation`` as a reply has them."""
+    rows = copy.deepcopy(party.children)
+    return [{**row, "kommKz": 0} for row in rows] if switches["child.kommKz_get"] == "0_always" else rows
 
 
 def ticks_of(day: str | None) -> int:

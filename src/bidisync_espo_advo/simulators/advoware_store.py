@@ -173,6 +173,28 @@ class AdvowareStore:
             party.children = self._children(party, [{**row, "id": None} for row in party.children])
         self._change(party, completed(values, self.switches), by)
 
+    def party(self, betnr: int) -> Party:
+        """The stored party itself, for what belongs to it; ``KeyError`` if there is none."""
+        return self._parties[betnr]
+
+    def keep_children(self, betnr: int, rows: Iterable[Mapping[str, Any]], by: str) -> list[dict[str, Any]]:
+        """Have the party hold these rows of ``kommunikation``; as they are stored. Its own rowId may know nothing of it."""
+        party = self._parties[betnr]
+        party.children = self._children(party, rows)
+        self._change(party, party.values, by, child_only=True)
+        return party.children
+
+    def keep_others(self, betnr: int, name: str, rows: list[dict[str, Any]], by: str) -> None:
+        """Have the party hold these rows of another collection."""
+        party = self._parties[betnr]
+        party.others[name] = rows
+        self._change(party, party.values, by, child_only=True)
+
+    def next_child(self) -> int:
+        """A number that no child has."""
+        self._next_child += 1
+        return self._next_child - 1
+
     # Inside
 
     def _keeps(self, name: str) -> bool:
