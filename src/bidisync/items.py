@@ -231,37 +231,33 @@ def operations(items: Items, can: Abilities, seen: Sequence[Child], wanted: Valu
 
     Children are matched by their items, for ids may have moved. An item that only changes its
     identity stays in its child, if that may hold it; so do blank children get a new item
-    before one is made. Removals come first, additions last: whatever part of it was done, a
-    merge of what is there then leads to the same list.
+    before one is made. Where an item needs another child it is there before the old one goes,
+    and all other removals come first: whatever part of it was done, a merge of what is there
+    then leads to the same list.
     """
     now = items.by_identity(child.item for child in seen)
     then = items.by_identity(items.of(wanted))
-    free: list[Child] = []  # hold what is wanted no more
-    new: list[Item] = []
+    spare = [child for child in seen if items.blank(child.item) and child.reusable]
+    gone: list[Child] = []  # hold what is wanted no more
+    outgrown: list[Child] = []  # hold what has to stand in another child
+    moving: list[Item] = []
     altered: list[Operation] = []
-    for identity in now:
+    for identity, before in now.items():
         held = [c for c in seen if not items.blank(c.item) and items.identity(c.item) == identity]
         item = then.get(identity)
         if item is None:
-            free += held
-        elif items.changed(now[identity], item):
+            gone += held
+        elif items.changed(before, item):
             home = _home(items, can, held[:1] if can.removal is Removal.PERSON else held, item)
-            free += [child for child in held if child is not home]
+            outgrown += [child for child in held if child is not home]
             if home is None:
-                new.append(item)
+                moving.append(item)
             elif changes := items.changed(home.item, item):
                 altered.append(Alter(home, changes))
-    new += [item for identity, item in then.items() if identity not in now]
-    blank = [child for child in seen if items.blank(child.item) and child.reusable]
-    added: list[Operation] = []
-    for item in new:
-        taken = _home(items, can, [*(free if can.removal is not Removal.PERSON else ()), *blank], item)
-        if taken is None:
-            added.append(Add(item))
-            continue
-        (free if taken in free else blank).remove(taken)
-        altered.append(Alter(taken, items.changed(taken.item, item)))
-    return [*_removals(items, can, free), *altered, *added]
+    free = [] if can.removal is Removal.PERSON else gone
+    moved = [_placed(items, can, item, free, spare) for item in moving]
+    added = [_placed(items, can, item, free, spare) for item in then.values() if items.identity(item) not in now]
+    return [*moved, *_removals(items, can, [*outgrown, *gone]), *altered, *added]
 
 
 def left_over(items: Items, can: Abilities, seen: Sequence[Child]) -> bool:
@@ -270,6 +266,15 @@ def left_over(items: Items, can: Abilities, seen: Sequence[Child]) -> bool:
         return False
     held = [items.identity(child.item) for child in seen if not items.blank(child.item)]
     return len(held) > len(set(held))
+
+
+def _placed(items: Items, can: Abilities, item: Item, free: list[Child], spare: list[Child]) -> Operation:
+    """What puts a new item into a child: one of those that are free, else another one."""
+    home = _home(items, can, [*free, *spare], item)
+    if home is None:
+        return Add(item)
+    (free if home in free else spare).remove(home)
+    return Alter(home, items.changed(home.item, item))
 
 
 def _home(items: Items, can: Abilities, among: Iterable[Child], item: Item) -> Child | None:
