@@ -43,6 +43,8 @@ SYSTEM = errors.SYSTEM
 PAGE = 200
 BULK = 100
 OVERLAP_S = 120.0
+LEFT_OUT_OF_LISTS = frozenset({"emailAddressData", "phoneNumberData"})
+"""Attributes that a read by id shows and a list does not."""
 
 
 @attrs.define
@@ -82,7 +84,7 @@ class EspoReplica:
             finds_created=bool(self.shows.counterpart),
             keeps_notes=bool(self.shows.counterpart),
             changed_since=True,
-            row_is_complete=True,
+            row_is_complete=not LEFT_OUT_OF_LISTS & set(self.attributes),
             row_can_be_written=True,
             clock=self.profile.clock,
         )
