@@ -87,7 +87,8 @@ class AdvowareChildren:
     async def update(self, parent: Snapshot, child: Child, changes: Mapping[str, Value]) -> None:
         """Replace the row by what was read, with these columns in it."""
         row = child.native if isinstance(child.native, dict) else {}
-        body = {**row, **_spelled(self._placed(changes), row, "id")}
+        item = {**dict(zip(self.items.columns, child.item, strict=True)), **changes}
+        body = {**row, **_spelled(self._placed(item), row, "id")}
         response = await self.session.request("PUT", f"{self._path(parent)}/{quote(child.id, safe='')}", body)
         self._taken(response, "PUT")
 
