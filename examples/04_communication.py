@@ -40,7 +40,11 @@ def international(value: object) -> str:
 
 
 E164 = Codec("phone", str, international)
-KIND = Codec("kind", KINDS.get, {name: code for code, name in KINDS.items()}.get)
+KIND = Codec(
+    "kind",
+    lambda code: KINDS.get(code) if isinstance(code, int) else None,
+    lambda name: next((code for code, known in KINDS.items() if known == name), None),
+)
 
 
 def in_espocrm(remotes: Remotes) -> Mapped:

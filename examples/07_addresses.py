@@ -45,9 +45,9 @@ def in_advoware(remotes: Remotes, clock: SystemClock) -> WithChildren:
     places = {column: Column(field) for column, field in IN_ADVOWARE.items()} | {"country": Column("land", COUNTRY)}
     rows = AdvowareChildren(
         remotes.advoware.session, "Adressen", ADDRESS, places,
-        holds=lambda row: row.get("standardAnschrift") is True and (row.get("gueltigVon") or "") <= f"{today()}T24"
-        and (row.get("gueltigBis") or "9") >= today(),
-        order=lambda row: -row["id"],
+        holds=lambda row: row.get("standardAnschrift") is True
+        and str(row.get("gueltigVon") or "")[:10] <= today() <= str(row.get("gueltigBis") or "9999"),
+        order=lambda row: -int(str(row["id"])),
         new=lambda: {"standardAnschrift": True, "gueltigVon": f"{today()}T00:00:00"},
     )  # fmt: skip
     return WithChildren(Mapped(remotes.advoware, party_mapper("advoware")), {"address": ChildList(ADDRESS, rows, CAN)})

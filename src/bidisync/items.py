@@ -117,6 +117,7 @@ class MergeItems:
         return f"merge {self.items}" + (f", prefer {self.prefer.value}" if self.prefer else "")
 
     def __call__(self, conflict: Conflict) -> Resolution:
+        """The merged lists, or ``Defer`` where somebody has to say what wins."""
         settled: dict[str, Value] = {}
         for name, contested in conflict.fields.items():
             merged = self._merged(contested)
@@ -175,6 +176,10 @@ class Removal(enum.Enum):
     PERSON = "person"  # not at all: somebody ends it by hand
 
 
+def _as_names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
 @attrs.frozen
 class Abilities:
     """What a system lets one do to the records that hold the items of a list.
@@ -183,7 +188,7 @@ class Abilities:
     is another record.
     """
 
-    frozen: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    frozen: frozenset[str] = attrs.field(default=frozenset(), converter=_as_names)
     removal: Removal = Removal.DELETE
 
 

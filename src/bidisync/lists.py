@@ -174,11 +174,15 @@ class FlatMapper:
         return self.items.value([tuple(column.get(native) for column in self._columns)])
 
 
+def _as_mappers(mappers: Iterable[Mapper]) -> tuple[Mapper, ...]:
+    return tuple(mappers)
+
+
 @attrs.frozen
 class Together:
     """Several mappers as one: each has its own fields and its own places."""
 
-    mappers: tuple[Mapper, ...] = attrs.field(converter=tuple)
+    mappers: tuple[Mapper, ...] = attrs.field(converter=_as_mappers)
 
     def __attrs_post_init__(self) -> None:
         names = [name for mapper in self.mappers for name in sorted(mapper.fields)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from test_advoware_simulator import start  # noqa: F401
 
 PHONE = {"tlf": "0511/12345-60", "bemerkung": "nur vormittags", "kommKz": 1, "online": False}
@@ -62,7 +61,9 @@ async def test_the_same_put_again_leaves_the_rowid_as_it_is(caller: Any) -> None
 
 async def test_of_an_address_only_four_fields_can_be_changed(caller: Any) -> None:
     row = await made(caller, "Adressen", HOME)
-    texts = dict.fromkeys(("strasse", "plz", "ort", "land", "anschrift", "postfach", "postfachPLZ", "bemerkung"), "anders")
+    texts = dict.fromkeys(
+        ("strasse", "plz", "ort", "land", "anschrift", "postfach", "postfachPLZ", "bemerkung"), "anders"
+    )
     days = dict.fromkeys(("gueltigVon", "gueltigBis"), "2030-01-01T00:00:00")
     sent = {**texts, **days, "standardAnschrift": False, "reihenfolgeIndex": 9}
     assert sent.keys() == HOME.keys()

@@ -78,7 +78,12 @@ async def test_another_country_is_another_address_and_a_person_ends_the_old_one(
     outcome = await both.sync(f"left:{id}")
     assert (outcome.state, outcome.reason) == (LinkState.REVIEW, "left_over")
     *_, new = both.office.erp.addresses.of(number)
-    assert (new["strasse"], new["land"], new["standardAnschrift"], new["gueltigBis"]) == ("Musterweg 1", "A", True, None)
+    assert (new["strasse"], new["land"], new["standardAnschrift"], new["gueltigBis"]) == (
+        "Musterweg 1",
+        "A",
+        True,
+        None,
+    )
     assert row(both, number, address)["gueltigBis"] is None, "that can't be changed by a request"
     both.office.crm.store.edit(id, addressStreet="Musterweg 2")
     await both.sweep()

@@ -74,7 +74,9 @@ async def test_added_changed_and_removed_in_advoware_though_the_partys_rowid_sta
     id, number = await linked(both)
     before = both.office.erp.store.records[number]
     office, mail, web = before["kommunikation"]
-    both.office.erp.store.edit(number, kommunikation=[{**office, "tlf": "0511/999999"}, web, {"tlf": MOBILE, "kommKz": 3}])
+    both.office.erp.store.edit(
+        number, kommunikation=[{**office, "tlf": "0511/999999"}, web, {"tlf": MOBILE, "kommKz": 3}]
+    )
     await both.sweep()
     assert both.office.erp.store.records[number]["rowId"] == before["rowId"]
     assert phones(both, id) == {"+49511999999": "Office", AS_E164[MOBILE]: "Mobile"}

@@ -12,7 +12,7 @@ import pytest
 from command import environment
 
 ROOT = Path(__file__).parents[2]
-SHOWN = ("05_bank_accounts", "06_cases")
+SHOWN = ("04_communication", "05_bank_accounts", "06_cases", "07_addresses")
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("[0-9]*.py")) if path.stem not in SHOWN]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [

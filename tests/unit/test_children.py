@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from pairs import CRM, ERP, Pair, fold
 
 from bidisync import Engine, Field, Group, LinkState, Policy, Ref, Side, Value, prefer_left
 from bidisync.children import ChildList, WithChildren
@@ -13,7 +14,6 @@ from bidisync.errors import Stale, Unconfirmed, Unmappable
 from bidisync.items import Abilities, Items, MergeItems, Removal
 from bidisync.testing import Call, MemoryReplica
 from bidisync.testing.children import MemoryChildren
-from pairs import CRM, ERP, Pair, fold
 
 PHONES = Items(("number", "kind"), same_by=("number",), keys={"number": fold})
 BLANKS = Abilities({"kind"}, Removal.BLANK)
@@ -28,7 +28,10 @@ def policy_of(items: Items) -> Policy:
             Field("born", "g"),
             Field("phones", "contact", key=items.key, update_only=frozenset({Side.RIGHT})),
         ],
-        [Group("g", strategy=prefer_left), Group("contact", MergeItems(items, Side.LEFT), MergeItems(items, Side.LEFT))],
+        [
+            Group("g", strategy=prefer_left),
+            Group("contact", MergeItems(items, Side.LEFT), MergeItems(items, Side.LEFT)),
+        ],
     )
 
 
@@ -37,9 +40,7 @@ class Beneath(Pair):
     """A pair whose right side keeps phones as children."""
 
     children: MemoryChildren = attrs.Factory(lambda: MemoryChildren(PHONES, BLANKS))
-    left: MemoryReplica = attrs.Factory(
-        lambda: MemoryReplica("l", capabilities=CRM, names=("name", "born", "phones"))
-    )
+    left: MemoryReplica = attrs.Factory(lambda: MemoryReplica("l", capabilities=CRM, names=("name", "born", "phones")))
     people: MemoryReplica = attrs.Factory(lambda: MemoryReplica("r", capabilities=ERP, names=("name", "born")))
 
     def __attrs_post_init__(self) -> None:

@@ -178,7 +178,7 @@ class AdvowareStore:
         return self._parties[betnr]
 
     def keep_children(self, betnr: int, rows: Iterable[Mapping[str, Any]], by: str) -> list[dict[str, Any]]:
-        """Have the party hold these rows of ``kommunikation``; as they are stored. Its own rowId may know nothing of it."""
+        """Have the party hold these rows of ``kommunikation``, as they are stored then; its rowId may stay."""
         party = self._parties[betnr]
         party.children = self._children(party, rows)
         self._change(party, party.values, by, child_only=True)
