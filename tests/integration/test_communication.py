@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bidisync import LinkState
+from bidisync.testing import check_children
 from bidisync_espo_advo.simulators.server import FaultRule
 from lists import PERSON, SAME_PERSON, Lists, running
 
@@ -181,3 +182,18 @@ async def test_however_this_advoware_behaves(switches: dict[str, str]):
         both.office.forget_calls()
         await both.sweep()
         assert both.office.writes() == 0
+
+
+@pytest.mark.parametrize("name", ["phones", "emails"])
+@pytest.mark.parametrize("switches", [{}, {"json_case": "PascalCase"}], ids=["as usual", "spelled otherwise"])
+async def test_advowares_rows_keep_what_children_promise(name: str, switches: dict[str, str]):
+    samples = {
+        "phones": tuple((number, "Office") for number in (OFFICE, MOBILE, "0511/777777")),
+        "emails": ((MAIL,), ("zwei@beispiel.example",), ("drei@beispiel.example",)),
+    }
+    async with running("04_communication", switches) as both:
+        number = both.office.erp.store.create(**PERSON)
+        right = both.engine.parts.right
+        kept = right.lists[name]  # type: ignore[attr-defined]
+        within = right.replica  # type: ignore[attr-defined]
+        await check_children(kept.children, lambda: within.get(str(number)), kept.items, samples[name], kept.can)

@@ -12,12 +12,12 @@ from bidisync import Engine, Field, Group, LinkState, Policy, Ref, Side, Value, 
 from bidisync.children import ChildList, WithChildren
 from bidisync.errors import Stale, Unconfirmed, Unmappable
 from bidisync.items import Abilities, Items, MergeItems, Removal
-from bidisync.testing import Call, MemoryReplica
-from bidisync.testing.children import MemoryChildren
+from bidisync.testing import Call, MemoryChildren, MemoryReplica, check_children
 
 PHONES = Items(("number", "kind"), same_by=("number",), keys={"number": fold})
 BLANKS = Abilities({"kind"}, Removal.BLANK)
 PERSON = Abilities({"kind"}, Removal.PERSON)
+PLAIN = Abilities()
 A, B, C = ("a", "Office"), ("b", "Mobile"), ("c", "Fax")
 
 
@@ -265,3 +265,99 @@ async def test_a_removal_that_nobody_can_carry_out_is_told_once_and_written_nowh
     await pair.sweep()
     assert pair.numbers(right) == {A}
     assert pair.left.values(left)["phones"] is None
+
+
+# The check of the kit
+
+
+SAMPLES = (("a", "Office"), ("b", "Office"), ("c", "Office"))
+
+
+class TellsTwice(MemoryChildren):
+    def told(self, parent):
+        return (*self._all(parent), *self._all(parent))
+
+    async def list(self, parent):
+        return self.told(parent)
+
+
+class ComesLate(MemoryChildren):
+    def told(self, parent):
+        return self._all(parent)[:-1]
+
+
+class MakesTwice(MemoryChildren):
+    async def create(self, parent, item):
+        await super().create(parent, item)
+        await super().create(parent, item)
+
+
+class LosesAColumn(MemoryChildren):
+    async def create(self, parent, item):
+        await super().create(parent, {**item, "kind": None})
+
+
+class ReplacesByAnother(MemoryChildren):
+    async def update(self, parent, child, changes):
+        await self.delete(parent, child)
+        await self.create(parent, {**dict(zip(("number", "kind"), child.item, strict=True)), **changes})
+
+
+class ChangesTheNeighbour(MemoryChildren):
+    async def update(self, parent, child, changes):
+        await super().update(parent, child, changes)
+        self.edit(parent.id, self.held[parent.id][-1].id)
+
+
+class KeepsItsToken(MemoryChildren):
+    async def update(self, parent, child, changes):
+        await super().update(parent, child, changes)
+        held = self.held[parent.id]
+        held[:] = [attrs.evolve(one, version=child.version) if one.id == child.id else one for one in held]
+
+
+class DeletesAll(MemoryChildren):
+    async def delete(self, parent, child):
+        self.held[parent.id] = []
+
+
+class HidesBlanks(MemoryChildren):
+    def _all(self, parent):
+        return tuple(child for child in super()._all(parent) if child.item[0] is not None)
+
+
+class EmptiesNothing(MemoryChildren):
+    async def update(self, parent, child, changes):
+        await super().update(parent, child, {name: value for name, value in changes.items() if value is not None})
+
+
+WRONG = [
+    (TellsTwice, PLAIN, "no child is told twice"),
+    (ComesLate, PLAIN, "comes along with the record is what is read"),
+    (MakesTwice, PLAIN, "held by one child"),
+    (LosesAColumn, PLAIN, "every column"),
+    (ReplacesByAnother, PLAIN, "is the same child"),
+    (ChangesTheNeighbour, PLAIN, "leaves the others as they are"),
+    (KeepsItsToken, PLAIN, "token of a child moves"),
+    (DeletesAll, PLAIN, "and no other"),
+    (HidesBlanks, BLANKS, "so that it can be filled again"),
+    (EmptiesNothing, BLANKS, "read as empty"),
+]
+
+
+async def checked(children: MemoryChildren) -> None:
+    people = MemoryReplica("r", names=("name",))
+    id = people.add(name="Kaya")
+    await check_children(children, lambda: people.get(id), PHONES, SAMPLES, children.can)
+
+
+@pytest.mark.parametrize("can", [PLAIN, BLANKS, PERSON], ids=["deletes", "blanks", "a person"])
+@pytest.mark.parametrize("comes_along", [True, False])
+async def test_children_in_memory_keep_the_promises(can, comes_along):
+    await checked(MemoryChildren(PHONES, can, comes_along=comes_along))
+
+
+@pytest.mark.parametrize(("wrong", "can", "fault"), WRONG, ids=lambda value: getattr(value, "__name__", ""))
+async def test_a_wrong_implementation_is_told_by_its_fault(wrong, can, fault):
+    with pytest.raises(AssertionError, match=fault):
+        await checked(wrong(PHONES, can))

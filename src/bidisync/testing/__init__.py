@@ -1,6 +1,7 @@
 """What tests of a sync need: checks of every protocol, replicas in memory, time that a test decides."""
 
 from bidisync.testing.broken import Broken
+from bidisync.testing.children import MemoryChildren, check_children
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.detectors import check_detector
 from bidisync.testing.faulty import Fault, Faulty, at_random, in_turn
@@ -29,6 +30,7 @@ __all__ = [
     "MakeTrial",
     "ManualClock",
     "MappedPerson",
+    "MemoryChildren",
     "MemoryLine",
     "MemoryPerson",
     "MemoryReplica",
@@ -37,6 +39,7 @@ __all__ = [
     "SeededChance",
     "Trial",
     "at_random",
+    "check_children",
     "check_conflict_strategy",
     "check_decision_log",
     "check_detector",

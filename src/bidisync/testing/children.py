@@ -1,15 +1,19 @@
-"""Children in memory: what a system keeps beneath its records, with the limits that a test gives it."""
+"""What a system with children promises, as assertions; and such children in memory, within limits that a test sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 
+from bidisync.children import Children
 from bidisync.errors import Rejected
 from bidisync.items import Abilities, Child, Item, Items, Removal
 from bidisync.model import Snapshot, Value
 from bidisync.testing.replica import Call
+
+PLAIN = Abilities()
+"""Every column may change, and children can be deleted."""
 
 
 @attrs.define
@@ -89,3 +93,71 @@ class MemoryChildren:
     def _call(self, call: Call) -> None:
         self.calls.append(call)
         self.before(call)
+
+
+Look = Callable[[], Awaitable[Snapshot]]
+"""Looks at the record again, as its replica does."""
+
+
+async def check_children(
+    children: Children, look: Look, items: Items, samples: Sequence[Item], can: Abilities = PLAIN
+) -> None:
+    """Make, change and remove children of one record, and assert what ``WithChildren`` relies on.
+
+    The record has none that hold an item to begin with. ``samples`` are three items that are
+    not the same one, and have the same in columns that are frozen. ``AssertionError`` names
+    the promise that is broken.
+    """
+    first, second, third = samples
+    assert len({items.identity(item) for item in samples}) == 3, "the samples are three different items"
+    assert not await _filled(children, look, items), "a record without children has none"
+    for item in (first, second):
+        await children.create(await look(), dict(zip(items.columns, item, strict=True)))
+    one, two = await _both(children, look, items, first, second)
+    assert one.id != two.id, "each child has an id of its own"
+    again = await _both(children, look, items, first, second)
+    assert again == (one, two), "reading changes nothing"
+    changes = {name: value for name, value in items.changed(first, third).items() if name not in can.frozen}
+    await children.update(await look(), one, changes)
+    three, still = await _both(children, look, items, third, second)
+    assert three.id == one.id, "a changed child is the same child"
+    assert still == two, "a change of one child leaves the others as they are"
+    if one.version is not None:
+        assert three.version != one.version, "the token of a child moves when the child changes"
+    if can.removal is Removal.DELETE:
+        await children.delete(await look(), three)
+        left = await _filled(children, look, items)
+        assert [child.id for child in left] == [two.id], "a deleted child is gone, and no other"
+    elif can.removal is Removal.BLANK:
+        emptied: dict[str, Value] = {name: None for name in items.columns if name not in can.frozen}
+        await children.update(await look(), three, emptied)
+        blank = [child for child in await _all(children, look) if child.id == three.id]
+        assert blank, "a blank child is told of, so that it can be filled again"
+        assert items.blank(blank[0].item), "what was emptied is read as empty"
+        kept = [three.item[items.columns.index(name)] for name in sorted(can.frozen)]
+        assert [blank[0].item[items.columns.index(name)] for name in sorted(can.frozen)] == kept, "the rest stays"
+
+
+async def _all(children: Children, look: Look) -> Sequence[Child]:
+    parent = await look()
+    told, read = children.told(parent), await children.list(parent)
+    ids = [child.id for child in read]
+    assert len(ids) == len(set(ids)), "no child is told twice"
+    assert told is None or tuple(told) == tuple(read), "what comes along with the record is what is read"
+    return read
+
+
+async def _filled(children: Children, look: Look, items: Items) -> list[Child]:
+    return [child for child in await _all(children, look) if not items.blank(child.item)]
+
+
+async def _both(children: Children, look: Look, items: Items, *wanted: Item) -> tuple[Child, Child]:
+    """The children that hold these two items, once each, and nothing else."""
+    held = await _filled(children, look, items)
+    found = {items.identity(child.item): child for child in held}
+    assert len(held) == len(wanted), "each item is held by one child, and none by any other"
+    for item in wanted:
+        child = found.get(items.identity(item))
+        assert child is not None, "what was written is read again"
+        assert not items.changed(child.item, item), "every column that was written is read again, and no other changed"
+    return found[items.identity(wanted[0])], found[items.identity(wanted[1])]
