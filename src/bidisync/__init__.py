@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bidisync.children import ChildList, Children, WithChildren
     from bidisync.conflicts import (
         FillBlanks,
         Longest,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from bidisync.events import Event
     from bidisync.guards import NeedsApproval
     from bidisync.identity import Identity
+    from bidisync.items import Abilities, Items, MergeItems, Removal
+    from bidisync.lists import Column, FlatMapper, ListMapper, Together
     from bidisync.mapping import Codec, CodeTable, FieldMap, FieldMapper, Mapped
     from bidisync.model import (
         ABSENT,
@@ -111,6 +114,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ABSENT",
     "NUMBERED",
+    "Abilities",
     "Agreement",
     "Backoff",
     "ByContent",
@@ -120,10 +124,13 @@ __all__ = [
     "Change",
     "ChangeDetector",
     "Changes",
+    "ChildList",
+    "Children",
     "Clock",
     "ClockTrust",
     "CodeTable",
     "Codec",
+    "Column",
     "Conditional",
     "Conflict",
     "ConflictStrategy",
@@ -143,22 +150,26 @@ __all__ = [
     "FieldMap",
     "FieldMapper",
     "FillBlanks",
+    "FlatMapper",
     "Group",
     "Guard",
     "Hint",
     "HintStore",
     "Identity",
     "Intent",
+    "Items",
     "Lease",
     "Limits",
     "Link",
     "LinkState",
+    "ListMapper",
     "LockProvider",
     "Longest",
     "Look",
     "Mapped",
     "Mapper",
     "Merge",
+    "MergeItems",
     "Merged",
     "Misconfigured",
     "Moved",
@@ -186,6 +197,7 @@ __all__ = [
     "Ref",
     "Referring",
     "Rejected",
+    "Removal",
     "Removes",
     "Replica",
     "Resolution",
@@ -202,6 +214,7 @@ __all__ = [
     "SyncError",
     "Tally",
     "Task",
+    "Together",
     "Transient",
     "Unauthorized",
     "Unavailable",
@@ -210,6 +223,7 @@ __all__ = [
     "Unmappable",
     "Value",
     "Versions",
+    "WithChildren",
     "WorkQueue",
     "Write",
     "ask",
@@ -226,6 +240,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "children": "ChildList Children WithChildren",
     "conflicts": "FillBlanks Longest Merge Newest Prefer Union ask fill_blanks prefer_left prefer_right",
     "detectors": "ByContent ByTimestamp by_version first_that_knows",
     "engine": "Engine Explanation",
@@ -236,6 +251,8 @@ _NAMES = {
     "events": "Event",
     "guards": "NeedsApproval",
     "identity": "Identity",
+    "items": "Abilities Items MergeItems Removal",
+    "lists": "Column FlatMapper ListMapper Together",
     "mapping": "CodeTable Codec FieldMap FieldMapper Mapped",
     "model": (
         "ABSENT Capabilities Change ClockTrust Conditional Conflict Contested Created Decision Defer Deletion "

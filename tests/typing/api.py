@@ -9,11 +9,15 @@ import bidisync
 import bidisync_espo_advo
 from bidisync import (
     NUMBERED,
+    Abilities,
     Agreement,
     Backoff,
     ByContent,
     Capabilities,
     ChangeDetector,
+    ChildList,
+    Children,
+    Column,
     Conflict,
     ConflictStrategy,
     Defer,
@@ -22,17 +26,21 @@ from bidisync import (
     Field,
     FieldMap,
     FieldMapper,
+    FlatMapper,
     Group,
     Guard,
     Hint,
     HintStore,
     Intent,
+    Items,
     Link,
     LinkState,
+    ListMapper,
     LockProvider,
     Look,
     Mapped,
     Mapper,
+    MergeItems,
     NeedsApproval,
     Notice,
     Notifier,
@@ -46,6 +54,7 @@ from bidisync import (
     Records,
     Ref,
     Referring,
+    Removal,
     Replica,
     Resolution,
     ReviewKind,
@@ -55,8 +64,10 @@ from bidisync import (
     SyncError,
     Tally,
     Task,
+    Together,
     Transient,
     Unavailable,
+    WithChildren,
     WorkQueue,
     by_version,
     first_that_knows,
@@ -72,7 +83,7 @@ from bidisync.stores.memory import MemoryStore
 from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.seal import AesSeal, Plain
 from bidisync.stores.sqlite import SqliteStore
-from bidisync.testing.replica import MemoryReplica
+from bidisync.testing import MemoryChildren, MemoryReplica
 
 
 def own(conflict: Conflict) -> Resolution:
@@ -80,7 +91,8 @@ def own(conflict: Conflict) -> Resolution:
 
 
 policy = Policy([Field("a", "g")], [Group("g", strategy=own)])
-strategies: list[ConflictStrategy] = [own, prefer_left, bidisync.Merge(own), bidisync.Newest()]
+items = Items(("a", "b"), same_by=("a",))
+strategies: list[ConflictStrategy] = [own, prefer_left, bidisync.Merge(own), bidisync.Newest(), MergeItems(items)]
 detectors: list[ChangeDetector] = [by_version, first_that_knows(by_version, ByContent.of(policy))]
 stores: list[StateStore] = [MemoryStore()]
 locks: list[LockProvider] = [LocalLocks()]
@@ -88,7 +100,11 @@ mapper: Mapper = FieldMapper((FieldMap("a", "A"),))
 hints: list[HintStore] = [MemoryStore()]
 queues: list[WorkQueue] = [LocalQueue(hints[0])]
 seals: list[Seal] = [Plain(), AesSeal.of("a key")]
-replicas: list[Replica] = [MemoryReplica(), Mapped(MemoryReplica(), mapper)]
+places = {"a": Column("A"), "b": Column("B")}
+mappers: list[Mapper] = [ListMapper("x", "X", items, places), FlatMapper("y", Items(("a", "b")), places)]
+children: Children = MemoryChildren(items, Abilities({"b"}, Removal.BLANK))
+beneath = WithChildren(MemoryReplica(), {"z": ChildList(items, children)})
+replicas: list[Replica] = [MemoryReplica(), Mapped(beneath, Together([mapper, *mappers]))]
 
 
 async def look(ref: Ref) -> float | None:
