@@ -12,9 +12,10 @@ from bidisync import ByContent, Codec, Engine, Field, Group, Mapped, Parts, Poli
 from bidisync.children import ChildList, WithChildren
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Unmappable
-from bidisync.items import Abilities, Items, MergeItems, Removal
+from bidisync.items import Items, MergeItems
 from bidisync.lists import Column, ListMapper, Together
 from bidisync.locks.local import LocalLocks
+from bidisync.operations import Abilities, Removal
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.advoware_children import AdvowareChildren

@@ -10,10 +10,11 @@ import asyncio
 from bidisync import ByContent, CodeTable, Engine, Field, Group, Mapped, Parts, Policy, Ref, Side, Sweep
 from bidisync.children import ChildList, WithChildren
 from bidisync.clock import SystemChance, SystemClock, utc_text
-from bidisync.items import Abilities, Items, MergeItems, Removal
+from bidisync.items import Items, MergeItems
 from bidisync.lists import Column, FlatMapper, Together
 from bidisync.locks.local import LocalLocks
 from bidisync.mapping import same_text
+from bidisync.operations import Abilities, Removal
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.advoware_children import AdvowareChildren

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bidisync.events import Event
     from bidisync.guards import NeedsApproval
     from bidisync.identity import Identity
-    from bidisync.items import Abilities, Items, MergeItems, Removal
+    from bidisync.items import Items, MergeItems
     from bidisync.lists import Column, FlatMapper, ListMapper, Together
     from bidisync.mapping import Codec, CodeTable, FieldMap, FieldMapper, Mapped
     from bidisync.model import (
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         Write,
     )
     from bidisync.notices import Notice
+    from bidisync.operations import Abilities, Removal
     from bidisync.outcome import Outcome, Tally
     from bidisync.pair import Pair, open_pair
     from bidisync.parts import Limits, Parts
@@ -251,7 +252,7 @@ _NAMES = {
     "events": "Event",
     "guards": "NeedsApproval",
     "identity": "Identity",
-    "items": "Abilities Items MergeItems Removal",
+    "items": "Items MergeItems",
     "lists": "Column FlatMapper ListMapper Together",
     "mapping": "CodeTable Codec FieldMap FieldMapper Mapped",
     "model": (
@@ -259,6 +260,7 @@ _NAMES = {
         "LinkState Notes Page Plan Ref Resolution Review ReviewKind Row Side Snapshot Value Versions Write"
     ),
     "notices": "Notice",
+    "operations": "Abilities Removal",
     "outcome": "Outcome Tally",
     "pair": "Pair open_pair",
     "parts": "Limits Parts",

@@ -19,8 +19,9 @@ import attrs
 
 from bidisync.clock import SystemClock
 from bidisync.errors import Rejected, Stale, Unmappable
-from bidisync.items import Abilities, Add, Alter, Child, Items, Operation, left_over, operations
+from bidisync.items import Items
 from bidisync.model import Capabilities, Conditional, Created, Notes, Page, Seen, Snapshot, Value
+from bidisync.operations import Abilities, Add, Alter, Child, Operation, left_over, operations
 from bidisync.protocols import Clock, Replica
 from bidisync.spawn import side_by_side
 from bidisync.state import Intent

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import attrs
 
 from bidisync.errors import Rejected, Stale, Unauthorized, Unavailable, Unconfirmed, Unmappable
-from bidisync.items import Child, Items
+from bidisync.items import Items
 from bidisync.lists import Column
 from bidisync.model import Snapshot, Value
+from bidisync.operations import Child
 from bidisync_espo_advo.advoware_replies import KEY, VERSION, a_list, about_a_party, camel, rows_of
 from bidisync_espo_advo.advoware_session import SYSTEM, AdvowareSession
 from bidisync_espo_advo.transport import Request, Response

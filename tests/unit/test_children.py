@@ -11,7 +11,8 @@ from pairs import CRM, ERP, Pair, fold
 from bidisync import Engine, Field, Group, LinkState, Policy, Ref, Side, Value, prefer_left
 from bidisync.children import ChildList, WithChildren
 from bidisync.errors import Stale, Unconfirmed, Unmappable
-from bidisync.items import Abilities, Items, MergeItems, Removal
+from bidisync.items import Items, MergeItems
+from bidisync.operations import Abilities, Removal
 from bidisync.testing import Call, MemoryChildren, MemoryReplica, check_children
 
 PHONES = Items(("number", "kind"), same_by=("number",), keys={"number": fold})

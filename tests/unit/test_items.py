@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidisync.errors import Misconfigured, Unmappable
-from bidisync.items import Abilities, Add, Alter, Child, Drop, Item, Items, MergeItems, Operation, Removal, operations
-from bidisync.items import left_over as stands_beside
+from bidisync.items import Item, Items, MergeItems
 from bidisync.model import ABSENT, Conflict, Contested, Defer, Seen, Side, Value
+from bidisync.operations import Abilities, Add, Alter, Child, Drop, Operation, Removal, operations
+from bidisync.operations import left_over as stands_beside
 from bidisync.schema import alike
 from bidisync.testing import check_conflict_strategy
 

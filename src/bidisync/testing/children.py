@@ -8,8 +8,9 @@ import attrs
 
 from bidisync.children import Children
 from bidisync.errors import Rejected
-from bidisync.items import Abilities, Child, Item, Items, Removal
+from bidisync.items import Item, Items
 from bidisync.model import Snapshot, Value
+from bidisync.operations import Abilities, Child, Removal
 from bidisync.testing.replica import Call
 
 PLAIN = Abilities()
