@@ -171,6 +171,8 @@ class WithChildren:
                 await _carried_out(kept, whole.record, operation)
             except Rejected as error:
                 raise Rejected(str(error), field=name) from error
+            except Unmappable as error:
+                raise Unmappable(str(error), field=name) from error
 
     async def _whole(self, record: Snapshot) -> Snapshot:
         if record.gone:

@@ -147,6 +147,14 @@ async def test_remarks_are_never_written_and_a_blank_row_with_one_is_left_alone(
     ]
 
 
+async def test_a_row_keeps_its_remark_when_its_number_changes(both: Lists):
+    id, number = await linked(both)
+    both.office.crm.store.edit(id, phoneNumberData=items(Office="+495118888888"))
+    await both.sweep()
+    office = both.office.erp.store.records[number]["kommunikation"][0]
+    assert (office["tlf"], office["bemerkung"]) == ("+495118888888", "nur vormittags")
+
+
 async def test_a_number_without_an_area_code_waits_for_a_person_and_the_rest_goes_on(both: Lists):
     id, number = await linked(both)
     stored = both.office.erp.store.records[number]["kommunikation"]

@@ -10,7 +10,7 @@ from pairs import CRM, ERP, Pair, fold
 
 from bidisync import Engine, Field, Group, LinkState, Policy, Ref, Side, Value, prefer_left
 from bidisync.children import ChildList, WithChildren
-from bidisync.errors import Stale, Unconfirmed, Unmappable
+from bidisync.errors import Rejected, Stale, Unconfirmed, Unmappable
 from bidisync.items import Items, MergeItems
 from bidisync.operations import Abilities, Removal
 from bidisync.testing import Call, MemoryChildren, MemoryReplica, check_children
@@ -224,10 +224,61 @@ async def test_a_child_that_moved_since_it_was_seen_makes_the_record_stale():
 async def test_what_takes_too_long_goes_on_at_the_next_look():
     pair = Beneath()
     left, right = await pair.linked(A)
-    pair.children.after = lambda call: pair.clock.advance(6.0) if call.verb == "create" else None  # type: ignore[func-returns-value]
-    pair.left.edit(left, phones=(A, B, C, ("d", "Fax"), ("e", "Fax")))
+    wanted = (A, B, C, ("d", "Fax"), ("e", "Fax"))
+    pair.children.after = lambda call: pair.clock.advance(6.0)
+    with pytest.raises(Stale, match="not every child"):
+        await pair.right.update(await pair.right.get(right), {"phones": wanted})
+    assert len(pair.children.writes) == 2
+    pair.left.edit(left, phones=wanted)
     assert (await pair.sync(f"left:{left}")).state is LinkState.IN_SYNC
-    assert sorted(pair.children.values(right)) == [A, B, C, ("d", "Fax"), ("e", "Fax")]
+    assert sorted(pair.children.values(right)) == sorted(wanted)
+
+
+async def test_a_refused_child_stops_its_list_and_nothing_else():
+    pair = Beneath()
+    left, right = await pair.linked(A)
+
+    def refuse(call: Call) -> None:
+        raise Rejected("not that one")
+
+    pair.children.before = refuse
+    pair.left.edit(left, name="Kaya-Köster", phones=(A, B))
+    assert (await pair.sync(f"left:{left}")).state is LinkState.BLOCKED
+    assert pair.people.values(right)["name"] == "Kaya-Köster"
+    (link,) = await pair.store.waiting()
+    assert [(review.group, set(review.fields)) for review in link.reviews] == [("contact", {"phones"})]
+
+
+@pytest.mark.parametrize("kind", [Rejected, Unmappable])
+async def test_what_is_refused_of_a_child_names_its_list(kind):
+    pair = Beneath()
+    _, right = await pair.linked(A)
+
+    def refuse(call: Call) -> None:
+        raise kind("not that one")
+
+    pair.children.before = lambda call: refuse(call) if call.verb == "create" else None
+    with pytest.raises(kind) as refused:
+        await pair.right.update(await pair.right.get(right), {"phones": (A, B)})
+    assert refused.value.field == "phones"
+
+
+async def test_a_record_whose_create_got_no_reply_is_known_again_though_somebody_gave_it_a_child():
+    pair = Beneath()
+
+    def lost(call: Call) -> None:
+        if call.verb == "create":
+            pair.children.add("r1", *C)
+            raise Unconfirmed("nobody answered")
+
+    pair.people.after = lost
+    left = pair.left.add(name="Kaya", phones=(A,))
+    first = await pair.sync(f"left:{left}")
+    if first.retry_at is not None:
+        await pair.clock.sleep(first.retry_at - pair.clock.now())
+        await pair.sync(f"left:{left}")
+    assert list(pair.people.records) == ["r1"]
+    assert pair.numbers("r1") == set(pair.left.values(left)["phones"]) == {A, C}  # type: ignore[arg-type]
 
 
 async def test_a_list_is_refused_where_its_record_is_made():

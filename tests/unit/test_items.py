@@ -254,3 +254,11 @@ def test_what_only_a_person_can_end_is_kept_and_told():
     (operation,) = operations(ADDRESS, can, held.children, (("s 2", "t", "A"),))
     assert isinstance(operation, Alter)
     assert operation.child is held.children[0], "the one that counts"
+
+
+def test_a_child_that_only_a_person_can_end_takes_no_other_item_nor_does_one_that_does_not_count():
+    can = Abilities({"kind"}, Removal.PERSON)
+    assert operations(PHONES, can, [Child("1", phone("a"))], (phone("b"),)) == [Add(phone("b"))]
+    can = Abilities({"country"}, Removal.PERSON)
+    seen = [Child("2", ("s", "t", "D")), Child("1", ("s", "t", "A"))]  # the newest counts
+    assert operations(ADDRESS, can, seen, (("s 2", "t", "A"),)) == [Add(("s 2", "t", "A"))]
