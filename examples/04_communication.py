@@ -19,10 +19,10 @@ from bidisync.operations import Abilities, Removal
 from bidisync.stores.memory import MemoryStore
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.advoware_children import AdvowareChildren
-from bidisync_espo_advo.app import Remotes
 from bidisync_espo_advo.fields import PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.numbers import email_key, phone, phone_key
 from bidisync_espo_advo.policy import party_policy
+from bidisync_espo_advo.remotes import Remotes
 from bidisync_espo_advo.simulators import advoware_simulator, espocrm_simulator
 
 PHONES = Items(("number", "kind"), same_by=("number",), keys={"number": phone_key})

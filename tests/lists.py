@@ -16,7 +16,7 @@ from bidisync import Engine, Limits, Link, Ref, Sweep
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.locks.local import LocalLocks
 from bidisync.outcome import Outcome, Tally
-from bidisync_espo_advo.app import Remotes
+from bidisync_espo_advo.remotes import Remotes
 from office import Office, opened
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
