@@ -13,7 +13,18 @@ from bidisync.children import ChildList, WithChildren
 from bidisync.errors import Rejected, Stale, Unconfirmed, Unmappable
 from bidisync.items import Items, MergeItems
 from bidisync.operations import Abilities, Removal
-from bidisync.testing import Call, MemoryChildren, MemoryReplica, check_children
+from bidisync.testing import (
+    FULL,
+    Call,
+    Examples,
+    ManualClock,
+    MemoryChildren,
+    MemoryReplica,
+    Trial,
+    check_children,
+    check_replica,
+    memory_trial,
+)
 
 PHONES = Items(("number", "kind"), same_by=("number",), keys={"number": fold})
 BLANKS = Abilities({"kind"}, Removal.BLANK)
@@ -319,7 +330,21 @@ async def test_a_removal_that_nobody_can_carry_out_is_told_once_and_written_nowh
     assert pair.left.values(left)["phones"] is None
 
 
-# The check of the kit
+# The checks of the kit
+
+
+@pytest.mark.parametrize("comes_along", [True, False])
+async def test_a_replica_with_children_keeps_the_promises_of_one_without(comes_along):
+    async def make() -> Trial:
+        trial = memory_trial(MemoryReplica(capabilities=FULL, names=("name", "city")))
+        children = MemoryChildren(PHONES, BLANKS, comes_along=comes_along)
+        lists = {"phones": ChildList(PHONES, children, BLANKS)}
+        return attrs.evolve(trial, replica=WithChildren(trial.replica, lists, clock=ManualClock()))
+
+    records = [{"name": "Ada", "city": "Ulm"}, {"name": "Eva", "city": None}]
+    judged = await check_replica(make, Examples(records=records, texts=["name"], unmapped={"size": 38}))
+    assert not judged.broken
+    assert len(judged.kept) > 20
 
 
 SAMPLES = (("a", "Office"), ("b", "Office"), ("c", "Office"))
