@@ -6,7 +6,8 @@ Prints CPU seconds of the whole run as ratios to what a competent engineer write
 the same pair, how they grow with the number of records, and the memory that the run needs
 above that of the stores. Everything is on: journal, intents, the chain of the log, policies,
 guards; the state is an SQLite file. Each run is a process of its own, and its result is
-checked record by record.
+checked record by record. ``BIDISYNC_BENCH_STATES`` names a folder that keeps the states after
+the first contact for the next time.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def growth(results: Results, sizes: list[int]) -> None:
 def main(sizes: list[int]) -> int:
     """Measure and print; 1 if a result is wrong."""
     results: Results = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as made:
+        folder = os.environ.get("BIDISYNC_BENCH_STATES", made)
         for number in sizes:
             for tool in TOOLS:
                 for percent in PERCENTS:

@@ -25,7 +25,8 @@ import attrs
 from bidisync import Ref, Side
 from bidisync.model import Decision, Row, Versions
 from bidisync.protocols import HintStore, StateStore
-from bidisync.state import Grounds, Journaled, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Grounds, Journaled
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.stores import rich_link

@@ -16,12 +16,12 @@ from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, 
 from bidisync.events import Wrote
 from bidisync.fence import intent_for, may_write, wait_for
 from bidisync.flapping import remembered
-from bidisync.guards import DAY_S, Act, acts_of
+from bidisync.guards import DAY_S, Act
 from bidisync.journal import of_plan
 from bidisync.model import ABSENT, Conditional, Notes, Plan, Review, Row, Side, Snapshot, Verb, Write
 from bidisync.notes import show, wanted_notes
 from bidisync.outcome import Effects
-from bidisync.parts import Parts
+from bidisync.parts import Parts, living
 from bidisync.proof import LEFT_OVER, Looks, left_over, moved, proven, refused, same_value
 from bidisync.protocols import Lease
 from bidisync.schema import OnDelete
@@ -34,7 +34,9 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
     Raises what the replicas raise. What was acknowledged before that is stored.
     """
     link = attrs.evolve(
-        _after_looking(before, looks),
+        before,
+        left_shadow=_shadow_after(before, looks, Side.LEFT),
+        right_shadow=_shadow_after(before, looks, Side.RIGHT),
         reviews=_with_left_over(parts, plan.reviews, looks),
         base={**before.base, **_agreements(plan.agreed, looks)},
         attempts=Attempts(),
@@ -92,7 +94,8 @@ async def _carry_out(
                 done = attrs.evolve(done, reviews=(*done.reviews, *refused(parts, write, seen, error)))
                 raise Again("what was refused waits for a person, the rest goes on") from error
             effects_of(effects, write)
-            parts.observe(wrote(parts, link, write, looks[write.side.other]))
+            if parts.observers:
+                parts.observe(wrote(parts, link, write, looks[write.side.other]))
             done = _acknowledge(parts, done, plan, write, looks, seen)
             if notes is not None:
                 done = done.with_shown(write.side, notes)
@@ -117,11 +120,11 @@ async def _one_too_many(parts: Parts, plan: Plan) -> None:
 
     Whoever deletes has its act in the journal by now, so the later one of two sees the earlier.
     """
-    acts = [act for act in acts_of(plan) if act.startswith(Act.DELETE.value)]
+    acts = [Act.DELETE.on(write.side) for write in plan.writes if write.verb is Verb.DELETE]
     if not acts:
         return
-    links = sum((await parts.store.count()).values())
-    lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+    lately = await parts.store.acts_since(parts.clock.now() - DAY_S, only=acts)
+    links = await living(parts)
     if any(parts.bounds.passed(Act.DELETE, len(lately.get(act, ())), links) for act in acts):
         raise Again("others delete at this moment, too")
 
@@ -217,11 +220,11 @@ async def _fresh(parts: Parts, side: Side, seen: Snapshot) -> Snapshot:
     return now
 
 
-def _after_looking(link: Link, looks: Looks) -> Link:
-    for side, snapshot in looks.items():
-        if not snapshot.gone:
-            link = link.with_shadow(side, Shadow.of(snapshot))
-    return link
+def _shadow_after(link: Link, looks: Looks, side: Side) -> Shadow | None:
+    """What to remember of a side after these looks."""
+    if side not in looks or looks[side].gone:
+        return link.shadow(side)
+    return Shadow.of(looks[side])
 
 
 def _agreements(fields: Iterable[str], looks: Looks) -> dict[str, Agreement]:

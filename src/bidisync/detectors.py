@@ -42,10 +42,11 @@ class ByContent:
 
     def __call__(self, shadow: Shadow, snapshot: Snapshot) -> Change | None:
         moved = sorted((snapshot.unreadable ^ shadow.unreadable) | (snapshot.left_over ^ shadow.left_over))
+        shown = shadow.fields
         for name, value in snapshot.fields.items():
-            if value is ABSENT:
+            before = shown.get(name, ABSENT)
+            if value is ABSENT or value == before:
                 continue
-            before = shadow.fields.get(name, ABSENT)
             if not alike(self.keys.get(name, exact), value, before):
                 moved.append(name)
         return Change(snapshot, frozenset(moved))
@@ -113,6 +114,12 @@ class FirstThatKnows:
             if change is not None:
                 return change
         return None
+
+
+def trusts_versions(detector: ChangeDetector) -> bool:
+    """Whether an equal version is all that this detector asks for, so that nobody has to make the record first."""
+    first = detector.detectors[0] if isinstance(detector, FirstThatKnows) and detector.detectors else detector
+    return first is by_version
 
 
 def first_that_knows(*detectors: ChangeDetector) -> FirstThatKnows:

@@ -25,7 +25,7 @@ import attrs
 
 from bidisync.apply import Again, apply, landed
 from bidisync.create import TWIN
-from bidisync.detectors import dated
+from bidisync.detectors import by_version, dated
 from bidisync.errors import (
     Contended,
     Merged,
@@ -42,7 +42,7 @@ from bidisync.fence import Underway
 from bidisync.flapping import calm
 from bidisync.gate import held
 from bidisync.gone import Canaries, weigh
-from bidisync.guards import DAY_S, Act, Run, acts_of, too_much
+from bidisync.guards import DAY_S, Act, Run, too_much
 from bidisync.imposing import Choose, impose
 from bidisync.index import Index
 from bidisync.journal import journaled
@@ -103,13 +103,14 @@ class Engine:
         """The engine within the pass that it serves, else within a new one for what was named."""
         return self if self.parts.run.id else self.during(Run(self.parts.chance.token()[:16]))
 
-    async def sync(self, ref: Ref, rows: Rows | None = None) -> Outcome:
+    async def sync(self, ref: Ref, rows: Rows | None = None, known: Link | None = None) -> Outcome:
         """Bring one record into step, from wherever it stands, and say how it stands then.
 
+        ``known`` is its link as somebody has just read it, where it has two records already.
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
-        return await self._in_a_run()._observed(ref, Engine._sync_held, rows or {})
+        return await self._in_a_run()._observed(ref, Engine._sync_held, rows or {}, known)
 
     async def impose(self, ref: Ref, choose: Choose, *, by: str) -> Outcome:
         """Give both sides of a linked record the values that a person chose, and bring the rest into step.
@@ -123,26 +124,32 @@ class Engine:
 
         return await self._in_a_run()._observed(ref, work, {})
 
-    async def _observed(self, ref: Ref, work: Work, rows: Rows) -> Outcome:
+    async def _observed(self, ref: Ref, work: Work, rows: Rows, known: Link | None = None) -> Outcome:
         """The outcome of the work, once observers know of it."""
         began = self.parts.clock.monotonic()
         try:
-            outcome = await self._tried(ref, work, rows)
+            outcome = await self._tried(ref, work, rows, known)
         except (Unavailable, Unauthorized) as error:
             if error.system:
                 self.parts.observe(SystemFailed(error.system, error.reason, self.parts.run.id))
             raise
-        self.parts.observe(outcome.examined(self.parts.run.id, self.parts.clock.monotonic() - began))
+        if self.parts.observers:
+            self.parts.observe(outcome.examined(self.parts.run.id, self.parts.clock.monotonic() - began))
         return outcome
 
-    async def _tried(self, ref: Ref, work: Work, rows: Rows) -> Outcome:
-        """The outcome of the work on a link that is held meanwhile; from the top where a record moved."""
+    async def _tried(self, ref: Ref, work: Work, rows: Rows, known: Link | None) -> Outcome:
+        """The outcome of the work on a link that is held meanwhile; from the top where a record moved.
+
+        A known link needs no second reading: nothing is sent before it is saved, and that is
+        refused where somebody else has changed it.
+        """
         effects, link = Effects(), Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
             try:
-                link = await self._link_of(ref)
+                link = known or await self._link_of(ref)
                 async with self.parts.locks.hold(link.id) as lease:
-                    link = await self._still(ref, link)
+                    link = known or await self._still(ref, link)
+                    known = None
                     effects.begin(link)
                     return await work(self, ref, link, lease, rows, effects)
             except Underway as error:
@@ -168,12 +175,17 @@ class Engine:
         Refs of one link are dealt with once. The outcomes come in the order of the refs.
         """
         outcomes: list[Outcome] = []
+        for side in Side:
+            await self.index.learn(side, [row for ref, row in (rows or {}).items() if ref.side is side])
         async for group in self._in_a_run().in_groups(list(dict.fromkeys(refs)), rows or {}):
             outcomes += group
         return outcomes
 
     async def in_groups(self, refs: Sequence[Ref], rows: Rows) -> AsyncIterator[list[Outcome]]:
-        """The outcomes of the refs, group by group; reads are made just before they are needed."""
+        """The outcomes of the refs, group by group; reads are made just before they are needed.
+
+        The index knows the rows already.
+        """
         done: set[Ref] = set()
         size = self.parts.limits.chunk
         for start in range(0, len(refs), size):
@@ -185,8 +197,12 @@ class Engine:
             read = {**rows, **await self._read(chosen.values(), links, rows)}
             found: dict[Ref, Outcome] = {}
 
-            async def one(ref: Ref, read: Rows = read, found: dict[Ref, Outcome] = found) -> None:
-                found[ref] = await self.sync(ref, read)
+            known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side)}
+
+            async def one(
+                ref: Ref, read: Rows = read, found: dict[Ref, Outcome] = found, known: Mapping[Ref, Link] = known
+            ) -> None:
+                found[ref] = await self.sync(ref, read, known.get(ref))
 
             await side_by_side(chosen.values(), one, self.parts.limits.concurrency)
             for outcome in found.values():
@@ -200,12 +216,13 @@ class Engine:
             for known in links[ref].refs if ref in links and ref in rows else (ref,):
                 if known not in rows:
                     wanted[known.side].append(known.id)
-        return {
-            Ref(side, id): snapshot
-            for side, ids in wanted.items()
-            if len(ids) > 1
-            for id, snapshot in (await self.parts.replica(side).get_many(ids)).items()
-        }
+        found: dict[Ref, Snapshot] = {}
+        for side, ids in wanted.items():
+            if len(ids) > 1:
+                many = await self.parts.replica(side).get_many(ids)
+                found.update({Ref(side, id): snapshot for id, snapshot in many.items()})
+                await self.index.learn(side, [s for id, s in many.items() if not _as_it_was(links, Ref(side, id), s)])
+        return found
 
     async def explain(self, ref: Ref) -> Explanation:
         """Every field of a record as it is now, with its row and result, and the decisions taken before.
@@ -328,15 +345,15 @@ class Engine:
         if any(snapshot.gone for snapshot in looks.values()):
             link, plan = await weigh(self.parts, self._canaries, link, looks, plan)
         else:
-            link = attrs.evolve(link, missing=None)
+            link = link if link.missing is None else attrs.evolve(link, missing=None)
         plan = calm(link, plan, self.parts.clock.now())
         waits = held(self.parts, link, plan, self.index.secret) or await self._too_many_deletes(link, plan)
         if waits is not None:
             plan = attrs.evolve(plan, writes=(), ends=False, reviews=(*plan.reviews, waits))
         shared = await self._still_shared(link)
-        return await apply(
-            self.parts, link, attrs.evolve(plan, reviews=(*plan.reviews, *shared)), looks, lease, effects
-        )
+        if shared:
+            plan = attrs.evolve(plan, reviews=(*plan.reviews, *shared))
+        return await apply(self.parts, link, plan, looks, lease, effects)
 
     def _notice(self, looks: Looks) -> None:
         """Tell once of each field that holds an unknown code, or was not delivered."""
@@ -390,10 +407,11 @@ class Engine:
         )
 
     async def _learn(self, looks: Looks) -> None:
-        """Who is missing stays known as long as the link does: so whoever is like them is no stranger."""
-        for side, snapshot in looks.items():
-            if not snapshot.gone:
-                await self.index.learn(side, [snapshot])
+        """Who is missing stays known as long as the link does: so whoever is like them is no stranger.
+
+        Rows are known since they were listed or read.
+        """
+        await self.index.learn_all({side: snapshot for side, snapshot in looks.items() if not snapshot.row})
 
     def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
         """The record keeps moving, or is taken: not an attempt, and due again."""
@@ -422,14 +440,14 @@ class Engine:
 
     async def _too_many_deletes(self, link: Link, plan: Plan) -> Review | None:
         """Deletions count whoever asked for them: the review under which one too many, or too early, waits."""
-        acts = [act for act in acts_of(plan) if act.startswith(Act.DELETE.value)]
+        acts = [Act.DELETE.on(write.side) for write in plan.writes if write.verb is Verb.DELETE]
         if not acts:
             return None
         parts = self.parts
         if await in_baseline(parts):
             over = dict.fromkeys(acts, "scope_changed")
         else:
-            lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+            lately = await parts.store.acts_since(parts.clock.now() - DAY_S, only=acts)
             over = too_much(parts.bounds, {link.id: acts}, lately, await living(parts))
         run = attrs.evolve(parts.run, held={**over, **parts.run.held})
         return held(attrs.evolve(parts, run=run), link, plan, self.index.secret)
@@ -483,6 +501,12 @@ def _named_are_linked(snapshot: Snapshot) -> None:
 def _restored(link: Link) -> Link:
     """The link of a record that somebody brought back: what both sides agreed on is over."""
     return attrs.evolve(link, tombstone=None, missing=None, base={}, reviews=(), settled=False)
+
+
+def _as_it_was(links: Mapping[Ref, Link], ref: Ref, snapshot: Snapshot) -> bool:
+    """Whether a record has the version that it had when it was looked at last, and so is known by what it is."""
+    shadow = links[ref].shadow(ref.side) if ref in links else None
+    return shadow is not None and by_version(shadow, snapshot) is not None
 
 
 def _reviewed(link: Link, field: str) -> bool:

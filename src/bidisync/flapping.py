@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import attrs
 
 from bidisync.model import Decision, Plan, Review, ReviewKind, Verb, Write
-from bidisync.state import Link, Recent, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Link, Recent
 
 REMEMBERED = 6
 TWICE = 2
@@ -29,6 +30,8 @@ def calm(link: Link, plan: Plan, now: float) -> Plan:
     A group does if the same write of it was sent twice among its last six within a day, or
     if more than four were within ten minutes and one of them came back.
     """
+    if not link.recent or not plan.writes:
+        return plan
     circling = [group for group, name in _digests(plan.decisions).items() if _circles(link.recent, group, name, now)]
     if not circling:
         return plan

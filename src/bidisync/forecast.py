@@ -33,9 +33,9 @@ class Forecast:
     _linked: Counter[Side] = attrs.Factory(Counter)
     _moved: Counter[Side] = attrs.Factory(Counter)
 
-    def at_rest(self, side: Side) -> None:
-        """A linked record is as it was."""
-        self._linked[side] += 1
+    def at_rest(self, side: Side, number: int = 1) -> None:
+        """So many linked records are as they were."""
+        self._linked[side] += number
 
     def moved(self, link: Link, side: Side, row: Snapshot, rows: Mapping[Ref, Snapshot]) -> None:
         """A linked record moved: what would follow."""
@@ -75,19 +75,22 @@ class Forecast:
         known = await self.index.matches(side.other, row)
         return self.parts.identity.judge(self.index.keys(row), known, taken=lambda _: False)
 
-    def missing(self, link: Link, side: Side) -> None:
+    def missing(self, link_id: str, side: Side) -> None:
         """A linked record is in no list: it may be gone."""
         kept = side.other
         removes = self.parts.policy.on_delete in (OnDelete.PROPAGATE, OnDelete.ARCHIVE)
         if removes and kept in self.parts.policy.deletes_on:
-            self._acts[link.id] = (Act.DELETE.on(kept),)
+            self._acts[link_id] = (Act.DELETE.on(kept),)
 
     async def judge(self, run: Run, listed: Mapping[Side, int], *, full: bool) -> Run:
         """The same run, knowing what is held in it. ``listed`` is how long each complete list was."""
         parts = self.parts
-        lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
-        meeting = sum(not linked for linked in self._met.values())
-        held = too_much(parts.bounds, self._acts, lately, await living(parts), meeting)
+        held: dict[str, str] = {}
+        if self._acts:
+            lately = await parts.store.acts_since(parts.clock.now() - DAY_S)
+            run = attrs.evolve(run, links=await living(parts))
+            meeting = sum(not linked for linked in self._met.values())
+            held = too_much(parts.bounds, self._acts, lately, run.links, meeting)
         if run.first_contact:
             held = {act: reason for act, reason in held.items() if not act.startswith(Act.CREATE.value)}
         for side in Side:

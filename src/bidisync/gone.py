@@ -11,7 +11,7 @@ from __future__ import annotations
 import attrs
 
 from bidisync.guards import Occasion
-from bidisync.model import Plan, Review, ReviewKind, Side, Snapshot
+from bidisync.model import Plan, Ref, Review, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
 from bidisync.proof import Looks
 from bidisync.state import Link, Missing
@@ -49,32 +49,43 @@ class Canaries:
             return True
         if now - self._dead.get(side, float("-inf")) < TRUSTED_S:
             return False
+        if id and id != link.on(side) and await self._answers(parts, side, id, now):
+            return True
         asked = 0
         for other in await _others(parts, side, link):
-            snapshot = await parts.replica(side).get(other)
-            self.heard(side, snapshot, now)
-            if not snapshot.gone:
+            if await self._answers(parts, side, other, now):
                 return True
             asked += 1
         if asked:
             self._dead[side] = now
         return False if asked else None
 
+    async def _answers(self, parts: Parts, side: Side, id: str, now: float) -> bool:
+        """Whether this record is there now."""
+        snapshot = await parts.replica(side).get(id)
+        self.heard(side, snapshot, now)
+        return not snapshot.gone
+
 
 async def _others(parts: Parts, side: Side, link: Link) -> list[str]:
     """A few other records of that side; those that were there when last looked at, if there are any."""
     found: list[str] = []
     missed: list[str] = []
-    async for links in parts.store.links():
-        for other in links:
-            id = other.on(side)
-            missing = other.missing is not None and other.missing.side is side
-            if id is None or other.id == link.id or other.tombstoned:
-                continue
-            (missed if missing else found).append(id)
-            if len(found) == CANARIES:
-                return found
-    return found or missed[:CANARIES]
+    mine = link.id
+    async for living in parts.store.living(side):
+        others = [(id, rests) for id, link_id, rests in living if link_id != mine]
+        resting = [id for id, rests in others if rests]
+        if len(found) + len(resting) < CANARIES:
+            doubtful = [id for id, rests in others if not rests]
+            links = await parts.store.load([Ref(side, id) for id in doubtful])
+            missing = {ref.id for ref, other in links.items() if other.missing and other.missing.side is side}
+            found += [id for id, _ in others if id not in missing]
+            missed += [id for id in doubtful if id in missing]
+        else:
+            found += resting
+        if len(found) >= CANARIES:
+            break
+    return (found or missed)[:CANARIES]
 
 
 async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan: Plan) -> tuple[Link, Plan]:

@@ -18,7 +18,8 @@ from collections.abc import Set as AbstractSet
 import attrs
 
 from bidisync.model import ABSENT, Decision, Plan, Review, ReviewKind, Side, Verb
-from bidisync.state import Journaled, Link, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Journaled, Link
 
 LEAST_SAMPLE = 20
 """Fewer records than this prove nothing about all of them."""
@@ -36,7 +37,10 @@ class Act(enum.Enum):
 
     def on(self, side: Side) -> str:
         """The act with its direction, as it is counted and stored."""
-        return f"{self.value}:{side.value}"
+        return _DIRECTED[self, side]
+
+
+_DIRECTED = {(act, side): f"{act.value}:{side.value}" for act in Act for side in Side}
 
 
 @attrs.frozen
@@ -113,6 +117,7 @@ class Run:
     held: Mapping[str, str] = attrs.field(factory=dict)
     only: Mapping[str, str] | None = None
     key: bytes = attrs.field(default=b"", repr=False)
+    links: int = 0  # how many there were when the pass began, without those that are over; 0: not counted
 
     def counts(self, act: str, *, approved: bool = False) -> bool:
         """Whether an act of this run is remembered for the bounds of the next day.
@@ -130,6 +135,8 @@ class Run:
 
     def holds(self, plan: Plan) -> str | None:
         """Why this plan has to wait, if it has to."""
+        if not self.held:
+            return None
         return next((self.held[act] for act in acts_of(plan) if act in self.held), None)
 
 

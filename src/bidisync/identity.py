@@ -10,7 +10,6 @@ name.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 
@@ -98,7 +97,7 @@ class Identity:
 
 def _hash(secret: bytes, label: str, parts: tuple[str, ...]) -> str:
     text = "\x1f".join((label, *parts))
-    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(secret, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def shares_strong(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:

@@ -42,8 +42,16 @@ class Index:
         """The entry of a record."""
         return Known(Ref(side, snapshot.id), self.keys(snapshot))
 
+    async def learn_all(self, snapshots: Mapping[Side, Snapshot]) -> None:
+        """Put the records of a link that are there into the index."""
+        there = [self.known(side, snapshot) for side, snapshot in snapshots.items() if not snapshot.gone]
+        if there:
+            await self.parts.store.learn(there)
+
     async def learn(self, side: Side, snapshots: Sequence[Snapshot]) -> None:
         """Put records into the index in place of what it held of them; gone ones leave it."""
+        if not snapshots:
+            return
         await self.parts.store.learn([self.known(side, s) for s in snapshots if not s.gone])
         gone = [Ref(side, s.id) for s in snapshots if s.gone]
         if gone:

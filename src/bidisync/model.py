@@ -31,6 +31,8 @@ class Side(enum.Enum):
         """The side opposite."""
         return Side.RIGHT if self is Side.LEFT else Side.LEFT
 
+    __hash__ = object.__hash__  # there is one of each, and this is asked for everywhere
+
     def __repr__(self) -> str:
         return f"Side.{self.name}"
 
@@ -69,7 +71,7 @@ class Ref:
     id: str
 
     def __str__(self) -> str:
-        return f"{self.side.value}:{self.id}"
+        return f"left:{self.id}" if self.side is Side.LEFT else f"right:{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Ref:
@@ -408,7 +410,7 @@ class Page:
 
     @property
     def known_by(self) -> Sequence[tuple[str, str | None]]:
-        """The id and version of each snapshot."""
+        """The id and version of each snapshot; none of one that waits for others, which says nothing of those."""
         if self.tokens is not None:
             return self.tokens
-        return [(snapshot.id, snapshot.version) for snapshot in self.snapshots]
+        return [(snapshot.id, None if snapshot.awaits else snapshot.version) for snapshot in self.snapshots]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
 from bidisync.events import Examined
 from bidisync.model import LinkState, Ref, ReviewKind, Side, Snapshot
+from bidisync.roll import Roll
 from bidisync.state import Link
 
 
@@ -105,13 +106,24 @@ class Tally:
     adopted: int = 0
     settled: int = 0
     rounds: int = 0
+    _resting: Roll = attrs.Factory(Roll)
     _unmoved: dict[str, LinkState] = attrs.Factory(dict)
     _last: dict[str, Outcome] = attrs.Factory(dict)
 
     @property
     def examined(self) -> int:
         """How many records were looked at; both records of a link count as one."""
-        return len(self._last.keys() | self._unmoved.keys())
+        return len(self._last.keys() | self._unmoved.keys()) + self._only_resting
+
+    @property
+    def _only_resting(self) -> int:
+        return len(self._resting) - sum(
+            link_id in self._resting for link_id in self._last.keys() | self._unmoved.keys()
+        )
+
+    def rest(self, link_ids: Iterable[str]) -> None:
+        """Count links that are in sync and as they were."""
+        self._resting.add(link_ids)
 
     def skip(self, link_id: str, state: LinkState) -> None:
         """Count a record that is as it was, and how it stands."""
@@ -134,4 +146,6 @@ class Tally:
     def states(self) -> Counter[LinkState]:
         """How many of the records examined stand in which state."""
         last = {link_id: outcome.state for link_id, outcome in self._last.items()}
-        return Counter({**self._unmoved, **last}.values())
+        states = Counter({**self._unmoved, **last}.values())
+        states[LinkState.IN_SYNC] += self._only_resting
+        return +states

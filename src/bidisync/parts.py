@@ -115,6 +115,8 @@ class Parts:
 
 
 async def living(parts: Parts) -> int:
-    """How many links there are, without those that are over: what percentages are of."""
+    """How many links there are, without those that are over: what percentages are of. Counted once in a pass."""
+    if parts.run.links:
+        return parts.run.links
     count = await parts.store.count()
     return sum(count.values()) - count.get(LinkState.TOMBSTONED.value, 0)

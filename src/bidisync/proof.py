@@ -80,8 +80,11 @@ def same_value(parts: Parts, name: str, one: Seen, other: Seen) -> bool:
 
 def moved(parts: Parts, expected: Fields, now: Fields, *, ignore: Iterable[str]) -> bool:
     """Whether somebody else changed the record while we wrote other fields of it."""
-    return any(
-        not same_value(parts, name, value, expected.get(name, ABSENT))
-        for name, value in now.items()
-        if value is not ABSENT and expected.get(name, ABSENT) is not ABSENT and name not in set(ignore)
-    )
+    ignored = set(ignore)
+    for name, value in now.items():
+        before = expected.get(name, ABSENT)
+        if value == before or name in ignored or value is ABSENT or before is ABSENT:
+            continue
+        if not same_value(parts, name, value, before):
+            return True
+    return False

@@ -29,7 +29,7 @@ from bidisync.model import (
     Value,
 )
 from bidisync.notices import Notice
-from bidisync.state import Hint, Intent, Journaled, Known, Link, Shadow
+from bidisync.state import Hint, Intent, Journaled, Known, Link, Living, Shadow
 
 
 class ChangeDetector(Protocol):
@@ -165,6 +165,18 @@ class StateStore(Protocol):
         """All links, in groups, in a stable order; those made meanwhile may be missing."""
         ...
 
+    async def resting(self, side: Side, tokens: Sequence[tuple[str, str | None]]) -> Mapping[str, str]:
+        """Of these records with their versions, those that need no look: their links, by record.
+
+        Exactly those whose link rests at that version (``Link.rests_at``). A pass asks this of
+        every record that there is, so it must not read whole links.
+        """
+        ...
+
+    def living(self, side: Side) -> AsyncIterator[Sequence[Living]]:
+        """The records of that side whose links are not over, in groups, by id; no whole links either."""
+        ...
+
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link, its journal lines, and the end of the links it absorbs, in one commit.
 
@@ -213,8 +225,8 @@ class StateStore(Protocol):
         """Links with a create whose twin is still looked for (``Link.watch``)."""
         ...
 
-    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
-        """The ids of the links that each act of the journal (``Journaled.acts``) concerned since then."""
+    async def acts_since(self, at: float, *, only: Sequence[str] | None = None) -> Mapping[str, AbstractSet[str]]:
+        """The ids of the links that each act (``Journaled.acts``), or ``only`` these, concerned since then."""
         ...
 
     async def count(self) -> Mapping[str, int]:
@@ -354,6 +366,10 @@ class Seal(Protocol):
     @property
     def prefix(self) -> str:
         """What its texts begin with; empty where nothing is sealed."""
+        ...
+
+    def name(self, text: str) -> str:
+        """A name for a text, the same each time: equal names mean equal texts, and tell nothing else of them."""
         ...
 
     def seal(self, text: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast, runtime_checkable
 
 import attrs
 
@@ -25,6 +26,7 @@ Record: TypeAlias = Mapping[str, Any]
 """A record as a store has it: its fields, its id and its version, by name."""
 
 PAGE = 1000
+_PLAIN = frozenset({str, int, float, bool, type(None), type(ABSENT)})
 
 
 @runtime_checkable
@@ -102,10 +104,10 @@ class RecordReplica:
     version: str = "version"
     now: Callable[[], float] = attrs.Factory(lambda: SystemClock().now)
     newest: str | None = None
+    capabilities: Capabilities = attrs.field()
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What follows from what the store can do."""
+    @capabilities.default
+    def _by_what_the_store_can_do(self) -> Capabilities:
         return Capabilities(
             conditional_write=Conditional.CHECKED,
             partial_write=True,
@@ -180,22 +182,37 @@ class RecordReplica:
         return [snapshot async for page in self.list() for snapshot in page.snapshots]
 
     def _page(self, asked: float, batch: Sequence[Record]) -> Page:
-        key, version = self.id, self.version
-        tokens = [(str(record[key]), None if (token := record[version]) is None else str(token)) for record in batch]
+        found = list(map(itemgetter(self.id, self.version), batch))
+        tokens = found if _are_texts(found) else [(str(id), None if v is None else str(v)) for id, v in found]
         return Page(Lazily(partial(self._seen, asked, True), batch), tokens=tokens)
 
     def _seen(self, asked: float, row: bool, record: Record) -> Snapshot:
         token = record[self.version]
         return Snapshot(
             str(record[self.id]),
-            {name: _value(record.get(name, ABSENT)) for name in self.names},
+            self._fields(record),
             version=None if token is None else str(token),
             row=row,
             seen_at=asked,
         )
 
+    def _fields(self, record: Record) -> dict[str, Seen]:
+        fields = {name: record.get(name, ABSENT) for name in self.names}
+        if not _PLAIN.issuperset(map(type, fields.values())):
+            return {name: _value(value) for name, value in fields.items()}
+        return fields
+
     def _gone(self, asked: float, id: str) -> Snapshot:
         return Snapshot(id, {}, gone=True, seen_at=asked)
+
+
+def _are_texts(tokens: Iterable[tuple[object, object]]) -> TypeGuard[Sequence[tuple[str, str]]]:
+    """Whether each of them is text already, found as fast as can be."""
+    try:
+        "".join(chain.from_iterable(tokens))  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def _value(value: object) -> Seen:

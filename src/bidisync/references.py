@@ -72,7 +72,7 @@ class Referring:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
         async for page in self.replica.list(since):
-            yield attrs.evolve(page, snapshots=await self._shared(page.snapshots))
+            yield attrs.evolve(page, snapshots=await self._shared(page.snapshots), tokens=None)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

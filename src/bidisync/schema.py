@@ -207,6 +207,7 @@ class Policy:
     deletes_on: frozenset[Side] = frozenset(Side)
     _members: Mapping[str, tuple[Field, ...]] = attrs.field(init=False, repr=False, eq=False)
     _names: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
+    _by_name: Mapping[str, Field] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         names = [group.name for group in self.groups]
@@ -222,6 +223,7 @@ class Policy:
             _check_group(group, [field for field in self.fields if field.group == group.name])
         members = {name: tuple(field for field in self.fields if field.group == name) for name in names}
         object.__setattr__(self, "_members", members)
+        object.__setattr__(self, "_by_name", {field.name: field for field in self.fields})
         object.__setattr__(self, "_names", {group.name: _name_of(group, members[group.name]) for group in self.groups})
 
     def within(self, can: Mapping[Side, Capabilities]) -> Policy:
@@ -241,8 +243,9 @@ class Policy:
 
     def field(self, name: str) -> Field:
         """The field of that name."""
-        return next(field for field in self.fields if field.name == name)
+        return self._by_name[name]
 
     def key_of(self, name: str) -> Key:
         """The key of the field of that name; ``exact`` where the policy does not have it."""
-        return next((field.key for field in self.fields if field.name == name), exact)
+        field = self._by_name.get(name)
+        return exact if field is None else field.key

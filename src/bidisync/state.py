@@ -1,4 +1,4 @@
-"""What is remembered of a pair of records, and its form at rest.
+"""What is remembered of a pair of records.
 
 A ``Link`` is one immutable value. A store keeps it under a ``revision``: whoever saves must
 name the revision it read, so a late writer is refused. ``fence`` rises with every intent;
@@ -7,10 +7,8 @@ it is checked again before each remote write.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeAlias
 
 import attrs
 
@@ -31,9 +29,6 @@ from bidisync.model import (
     Versions,
     overwritten,
 )
-
-if TYPE_CHECKING:
-    import cattrs
 
 
 @attrs.frozen
@@ -119,6 +114,9 @@ class Attempts:
     next_at: float = 0.0
     reason: str = ""
     dead: bool = False
+
+
+_NO_ATTEMPTS = Attempts()
 
 
 @attrs.frozen
@@ -247,7 +245,9 @@ class Link:
     @property
     def refs(self) -> tuple[Ref, ...]:
         """The records of the link that are known."""
-        return tuple(Ref(side, id) for side in Side if (id := self.on(side)) is not None)
+        left, right = self.left_id, self.right_id
+        mine = () if left is None else (Ref(Side.LEFT, left),)
+        return mine if right is None else (*mine, Ref(Side.RIGHT, right))
 
     @property
     def tombstoned(self) -> bool:
@@ -272,6 +272,26 @@ class Link:
     def due(self) -> bool:
         """Whether something is left to do that needs no person."""
         return not (self.settled or self.attempts.dead or self.tombstoned)
+
+    @property
+    def rests(self) -> bool:
+        """Whether nobody has to look at it as long as both records have the versions of their shadows."""
+        return (
+            self.settled
+            and not self.reviews
+            and self.intent is None
+            and self.missing is None
+            and self.tombstone is None
+            and self.watch is None
+            and self.attempts == _NO_ATTEMPTS
+            and self.left_id is not None
+            and self.right_id is not None
+        )
+
+    def rests_at(self, side: Side) -> str:
+        """The version that the record of that side rests at; empty where somebody has to look at it."""
+        shadow = self.shadow(side) if self.rests else None
+        return (shadow.version or "") if shadow is not None else ""
 
     @property
     def state(self) -> LinkState:
@@ -356,6 +376,10 @@ def without_values(entry: Journaled) -> Journaled:
     )
 
 
+Living: TypeAlias = tuple[str, str, bool]
+"""A record of a link that is not over: its id, its link's, and whether that rests."""
+
+
 @attrs.frozen
 class Known:
     """An entry of the index of one side: which keyed hashes a record answers to."""
@@ -388,54 +412,3 @@ class Traces:
     known: tuple[Known, ...] = ()
     hints: tuple[Hint, ...] = ()
     acts: tuple[tuple[float, str], ...] = ()
-
-
-_ABSENT_AT_REST = {"absent": True}
-_T = TypeVar("_T")
-
-
-def _seen_to_rest(value: object) -> object:
-    if value is ABSENT:
-        return _ABSENT_AT_REST
-    return [_seen_to_rest(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _seen_from_rest(value: object, _type: object = None) -> Seen:
-    return ABSENT if value == _ABSENT_AT_REST else _value_from_rest(value)
-
-
-def _value_from_rest(value: object, _type: object = None) -> Value:
-    if isinstance(value, list):
-        return tuple(_value_from_rest(item) for item in value)
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise ValueError(f"a stored value has the type {type(value).__name__}")
-
-
-@cache
-def _converter() -> cattrs.Converter:
-    """Made when something is first kept or read: who only decides does not wait for it."""
-    import cattrs
-
-    converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True)
-    converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
-    converter.register_unstructure_hook(Ref, str)
-    converter.register_unstructure_hook_func(lambda t: t == frozenset[str], sorted)
-    converter.register_structure_hook_func(lambda t: t == Seen, _seen_from_rest)
-    converter.register_structure_hook_func(lambda t: t == Value, _value_from_rest)
-    converter.register_unstructure_hook_func(lambda t: t in (Seen, Value), _seen_to_rest)
-    return converter
-
-
-def to_rest(value: attrs.AttrsInstance) -> str:
-    """A link, an intent or another value of this module as JSON text."""
-    return json.dumps(_converter().unstructure(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def from_rest(text: str, type_: type[_T]) -> _T:
-    """The value that ``to_rest`` made; anything else is a ``ValueError``."""
-    try:
-        document: Any = json.loads(text)
-        return _converter().structure(document, type_)
-    except (ExceptionGroup, ValueError, TypeError, KeyError) as error:  # the group is cattrs' own
-        raise ValueError(f"this is not a stored {type_.__name__}") from error

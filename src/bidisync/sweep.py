@@ -9,11 +9,12 @@ Cursors move once everything that they cover has been dealt with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import attrs
 
+from bidisync.detectors import trusts_versions
 from bidisync.engine import Engine
 from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable
 from bidisync.events import Passed, SystemFailed
@@ -23,12 +24,14 @@ from bidisync.looking import nothing_new, unmoved
 from bidisync.meet import named_anew
 from bidisync.model import LinkState, Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
+from bidisync.roll import Roll
 from bidisync.scope import baseline_done
 from bidisync.state import Attempts, Link
 
 Progress = Callable[[int, int], None]
 """Told how many records were dealt with, of how many."""
 
+LEARNT_AT_ONCE = 500
 READ_ORDER = (Side.RIGHT, Side.LEFT)
 
 _CONTACT = "contact"  # the mark of the first pass over both lists that ended
@@ -49,8 +52,9 @@ class _Work:
     refs: dict[str, Ref] = attrs.Factory(dict)
     rows: dict[Ref, Snapshot] = attrs.Factory(dict)
     strangers: dict[str, Ref] = attrs.Factory(dict)
+    unlearnt: list[Snapshot] = attrs.Factory(list)  # of the list that is being read
     beside: list[Ref] = attrs.Factory(list)  # the other record of a link of which no list showed any
-    listed: dict[Side, set[str]] = attrs.Factory(lambda: {Side.LEFT: set(), Side.RIGHT: set()})
+    listed: dict[Side, Roll] = attrs.Factory(lambda: {Side.LEFT: Roll(), Side.RIGHT: Roll()})
 
     def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
         self.refs.setdefault(link_id, ref)
@@ -188,6 +192,7 @@ class Sweep:
         async for page in parts.replica(listed).list(since):
             await self._take(page, listed, work, tally, everything, only)
             cursor = page.cursor or cursor
+        await self._learn(work, listed)
         if since is None or not parts.replica(listed).capabilities.changed_since:
             await self.engine.index.complete(listed)
         return cursor
@@ -201,14 +206,20 @@ class Sweep:
         everything: bool,
         only: Side | None,
     ) -> None:
-        links = await self.engine.parts.store.load([Ref(listed, snapshot.id) for snapshot in page.snapshots])
+        tokens, resting = page.known_by, await self._resting(page, listed)
+        if not page.beyond:  # else the list lacks it, as the look at what is missing shall find
+            work.listed[listed].add(id for id, _ in tokens)
+        work.forecast.at_rest(listed, len(resting))
+        tally.rest(resting.values())
+        if len(resting) == len(tokens):
+            return
+        rest = [page.snapshots[place] for place, (id, _) in enumerate(tokens) if id not in resting]
+        links = await self.engine.parts.store.load([Ref(listed, snapshot.id) for snapshot in rest]) if rest else {}
         moved = []
-        for snapshot in page.snapshots:
+        for snapshot in rest:
             ref = Ref(listed, snapshot.id)
             if page.beyond:
-                work.rows[ref] = snapshot  # the list lacks it, as the look at what is missing shall find
-            else:
-                work.listed[listed].add(snapshot.id)
+                work.rows[ref] = snapshot
             link = links.get(ref)
             if link is not None and link.tombstone is not None and listed not in link.tombstone.gone:
                 tally.skip(link.id, link.state)
@@ -224,8 +235,19 @@ class Sweep:
                     work.forecast.moved(link, listed, snapshot, work.rows)
                 if link is None or link.on(listed.other) is None:
                     work.strangers[str(ref) if link is None else link.id] = ref
-        if moved:
-            await self.engine.index.learn(listed, moved)
+        work.unlearnt += [snapshot for snapshot in moved if not snapshot.gone]
+        if len(work.unlearnt) >= LEARNT_AT_ONCE:
+            await self._learn(work, listed)
+
+    async def _learn(self, work: _Work, listed: Side) -> None:
+        unlearnt, work.unlearnt = work.unlearnt, []
+        await self.engine.index.learn(listed, unlearnt)
+
+    async def _resting(self, page: Page, listed: Side) -> Mapping[str, str]:
+        """The records of a page whose versions say that nobody has to look: their links, by record."""
+        if page.beyond or not trusts_versions(self.engine.parts.detector):
+            return {}
+        return await self.engine.parts.store.resting(listed, page.known_by)
 
     async def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
         """Whether this record needs no look; a complete pass also looks at what waits for a person."""
@@ -239,15 +261,15 @@ class Sweep:
     async def _suspect_missing(self, work: _Work, only: Side | None) -> dict[str, Ref]:
         """Linked records that no list showed, by link: looked at by id, for a list proves nothing."""
         suspects: dict[str, Ref] = {}
-        async for links in self.engine.parts.store.links():
-            for link in links:
-                if link.tombstoned:
-                    continue
-                unseen = [r for r in link.refs if only in (None, r.side) and r.id not in work.listed[r.side]]
-                work.beside += unseen[:-1]
-                for ref in unseen:
-                    work.refs[link.id] = suspects[link.id] = ref
-                    work.forecast.missing(link, ref.side)
+        for side in Side:
+            if only not in (None, side):
+                continue
+            async for living in self.engine.parts.store.living(side):
+                for id, link_id in work.listed[side].missing(living):
+                    if link_id in suspects:
+                        work.beside.append(suspects[link_id])
+                    work.refs[link_id] = suspects[link_id] = Ref(side, id)
+                    work.forecast.missing(link_id, side)
         return suspects
 
     async def _remember_partial(self, suspects: dict[str, Ref], tally: Tally) -> None:
@@ -267,15 +289,17 @@ class Sweep:
             if only not in (None, side) or await store.get_mark(f"partial:{side.value}") is None:
                 continue
             place = await store.get_mark(f"rotation:{side.value}") or ""
-            unseen = [
-                (link.id, ref)
-                async for links in store.links()
-                for link in links
-                if not link.tombstoned and (ref := _on(link, side)) is not None and ref.id not in work.listed[side]
-            ]
-            chosen = ([pair for pair in unseen if pair[0] > place] + unseen)[: self.rotation]
-            for link_id, ref in dict(chosen).items():
-                work.refs.setdefault(link_id, ref)
+            first: list[tuple[str, str]] = []
+            later: list[tuple[str, str]] = []
+            async for living in store.living(side):
+                unseen = work.listed[side].missing(living)
+                first += unseen[: self.rotation - len(first)]
+                later += [one for one in unseen if one[0] > place][: self.rotation - len(later)]
+                if len(later) == self.rotation:
+                    break
+            chosen = (later + first)[: self.rotation]
+            for id, link_id in chosen:
+                work.refs.setdefault(link_id, Ref(side, id))
             await store.set_mark(f"rotation:{side.value}", chosen[-1][0] if chosen else None)
 
     async def _deal(
@@ -305,8 +329,3 @@ class Sweep:
         work.rows.clear()
         await self._deal(engine, [o.ref for o in due], work, tally, progress)
         return True
-
-
-def _on(link: Link, side: Side) -> Ref | None:
-    id = link.on(side)
-    return None if id is None else Ref(side, id)

@@ -9,7 +9,8 @@ from typing import Any
 
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
-from bidisync.state import Link, to_rest
+from bidisync.rest import at_length
+from bidisync.state import Link
 from bidisync_espo_advo.app import Store
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.operating import link_named, opened_state
@@ -38,12 +39,12 @@ async def _everything(store: Store, link: Link) -> dict[str, Any]:
     """Both sides as they were last seen, what both agreed on, what waits, every decision with its values."""
     names = {link.id, *map(str, link.refs)}  # what was decided about a record before it became part of the link too
     entries = [pair async for pair in every_entry(store) if pair[1].link_id in names]
-    journal = [(number, json.loads(to_rest(entry))) for number, entry in reversed(entries)]
+    journal = [(number, at_length(entry)) for number, entry in reversed(entries)]
     traces = await store.traces(link)
     return {
         "format": FORMAT,
         "exported_at": utc_text(SystemClock().now()),
-        "link": {"id": link.id, "state": link.state.value, **json.loads(to_rest(link))},
+        "link": {"id": link.id, "state": link.state.value, **at_length(link)},
         "journal": [{"decision": number, "utc": utc_text(entry["at"]), **entry} for number, entry in journal],
         "index": [{"record": str(known.ref), "keyed_hashes": dict(known.keys)} for known in traces.known],
         "hints": [{"record": str(hint.ref), "since": utc_text(hint.first_at)} for hint in traces.hints],

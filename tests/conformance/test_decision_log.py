@@ -16,7 +16,8 @@ from bidisync.approval import forget
 from bidisync.chain import Head
 from bidisync.errors import Misconfigured
 from bidisync.model import Decision, Row, Versions
-from bidisync.state import Journaled, Link, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Journaled, Link
 from bidisync.stores import chaining
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.migrating import checksum, migrations

@@ -361,7 +361,7 @@ def old_link(connection: sqlite3.Connection, number: int, document: dict[str, ob
         "INSERT INTO link (id, state, document, revision, fence, intent, due) VALUES (?, ?, ?, 1, 0, 0, ?)",
         (id, state, json.dumps({**document, "revision": 1}), int("settled" not in document)),
     )
-    connection.execute("INSERT INTO record VALUES ('left', ?, ?)", (document["left_id"], id))
+    connection.execute("INSERT INTO record (side, id, link_id) VALUES ('left', ?, ?)", (document["left_id"], id))
     journal = {
         "link_id": id,
         "at": 5.0,

@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 import attrs
 
-from bidisync.state import Journaled, from_rest
+from bidisync.rest import from_rest
+from bidisync.state import Journaled
 from watch import WATCH
 
 PAIRS = {"lastName": "name", "firstName": "vorname", "titel": "titel", "zusatz": "zusatz", "briefanrede": "bAnrede"}

@@ -170,8 +170,8 @@ MUTANTS = (
     Mutant(
         "looks are not remembered",
         "apply.py",
-        "        if not snapshot.gone:\n            link = link.with_shadow",
-        "        if False:\n            link = link.with_shadow",
+        "    if side not in looks or looks[side].gone:\n        return link.shadow(side)",
+        "    if True:\n        return link.shadow(side)",
         scenarios=("pair",),
     ),
     # ambiguous creates
@@ -477,8 +477,8 @@ MUTANTS = (
     Mutant(
         "who is missing is forgotten",
         "engine.py",
-        "            if not snapshot.gone:\n                await self.index.learn",
-        "            if True:\n                await self.index.learn",
+        "await self.index.learn_all({side: snapshot for side, snapshot in looks.items() if not snapshot.row})",
+        "[await self.index.learn(side, [snapshot]) for side, snapshot in looks.items()]",
         scenarios=("guarded",),
     ),
     Mutant(

@@ -10,7 +10,8 @@ from pathlib import Path
 import attrs
 
 from bidisync import Ref, Side
-from bidisync.state import Journaled, Link, Tombstone, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Journaled, Link, Tombstone
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore
 from command import configure, start

@@ -14,7 +14,8 @@ from bidisync import Drift, Field, Group, Merge, Newest, Owner, Policy, Side, as
 from bidisync.approval import forget
 from bidisync.model import ClockTrust, Decision, Row, Versions
 from bidisync.replay import Repeat, replay
-from bidisync.state import Journaled, from_rest, to_rest, without_values
+from bidisync.rest import from_rest, to_rest
+from bidisync.state import Journaled, without_values
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bidisync.errors import Contended
-from bidisync.model import Ref
+from bidisync.model import Ref, Side
 from bidisync.state import Link
 from bidisync.stores.texts import stored_text
 from bidisync.stores.writer import Connection, Transaction
@@ -45,16 +45,19 @@ def replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
         raise _contended(connection, link)
 
 
-def bind(connection: Connection, link: Link) -> None:
-    """Make the link's records its own."""
-    id = stored_text(link.id)
+def bind(connection: Connection, link: Link, records: Sequence[tuple[object, ...]]) -> None:
+    """Make the link's records its own, and those that it let go nobody's."""
     if link.revision:
-        connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
-    values = [part for ref in link.refs for part in (*key(ref), id)]
-    if values:
-        places = ", ".join("(?, ?, ?)" for _ in link.refs)
-        sql = f"INSERT INTO record (side, id, link_id) VALUES {places} ON CONFLICT (side, id) DO NOTHING"
-        if connection.execute(sql, values).rowcount != len(link.refs):
+        others = "".join(" AND NOT (side = ? AND id = ?)" for _ in records)
+        values = [part for record in records for part in record[:2]]
+        connection.execute(f"DELETE FROM record WHERE link_id = ?{others}", (stored_text(link.id), *values))
+    if records:
+        places = ", ".join("(?, ?, ?, ?)" for _ in records)
+        sql = (
+            f"INSERT INTO record (side, id, link_id, token) VALUES {places} ON CONFLICT (side, id) DO UPDATE"
+            " SET token = excluded.token WHERE record.link_id = excluded.link_id"
+        )
+        if connection.execute(sql, [part for record in records for part in record]).rowcount != len(records):
             raise Contended("this record belongs to another link")
 
 
@@ -66,14 +69,26 @@ def _contended(connection: Connection, link: Link) -> Contended:
 
 
 def loading(refs: Sequence[Ref]) -> Transaction[list[tuple[str, str, str, str]]]:
-    """Reads the links of these records: side and id of each, with its link's id and document."""
-    pairs = ", ".join("(?, ?)" for _ in refs)
-    arguments = [part for ref in refs for part in key(ref)]
-    sql = (
-        "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
-        f" WHERE (r.side, r.id) IN (VALUES {pairs})"
-    )
-    return lambda connection: connection.execute(sql, arguments).fetchall()
+    """Reads the links of these records: side and id of each, with its link's id and document.
+
+    One side after the other, or SQLite would look at every record there is.
+    """
+    by_side: dict[str, list[str]] = {}
+    for ref in refs:
+        side, id = key(ref)
+        by_side.setdefault(side, []).append(id)
+
+    def transaction(connection: Connection) -> list[tuple[str, str, str, str]]:
+        rows: list[tuple[str, str, str, str]] = []
+        for side, ids in by_side.items():
+            sql = (
+                "SELECT r.side, r.id, l.id, l.document FROM record r JOIN link l ON l.id = r.link_id"
+                f" WHERE r.side = ? AND r.id IN ({', '.join('?' for _ in ids)})"
+            )
+            rows += connection.execute(sql, (side, *ids)).fetchall()
+        return rows
+
+    return transaction
 
 
 def unchanged(connection: Connection, links: Sequence[Link], lock: str) -> None:
@@ -87,7 +102,7 @@ def unchanged(connection: Connection, links: Sequence[Link], lock: str) -> None:
 
 def key(ref: Ref) -> tuple[str, str]:
     """Side and id of a record as they are stored."""
-    return ref.side.value, stored_text(ref.id)
+    return "left" if ref.side is Side.LEFT else "right", stored_text(ref.id)
 
 
 def by_ref(entry: tuple[Ref, object]) -> tuple[str, str]:

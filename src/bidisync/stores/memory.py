@@ -11,7 +11,8 @@ import attrs
 from bidisync.chain import Check, Head, Line, Verdict, chained
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.state import Hint, Journaled, Known, Link, Traces, to_rest, without_values
+from bidisync.rest import to_rest
+from bidisync.state import Hint, Journaled, Known, Link, Living, Traces, without_values
 
 
 @attrs.frozen
@@ -46,6 +47,23 @@ class MemoryStore:
         ids = sorted(self._links)
         for start in range(0, len(ids), 500):
             yield [self._links[id] for id in ids[start : start + 500] if id in self._links]
+
+    async def resting(self, side: Side, tokens: Sequence[tuple[str, str | None]]) -> Mapping[str, str]:
+        """Those of the records that need no look at these versions."""
+        found = {}
+        for id, version in tokens:
+            owner = self._owners.get(Ref(side, id))
+            if version and owner is not None and self._links[owner].rests_at(side) == version:
+                found[id] = owner
+        return found
+
+    async def living(self, side: Side) -> AsyncIterator[Sequence[Living]]:
+        """The records of that side whose links are not over, in groups, by id."""
+        ids = sorted(ref.id for ref in self._owners if ref.side is side)
+        for start in range(0, len(ids), 500):
+            owners = [(id, self._owners.get(Ref(side, id))) for id in ids[start : start + 500]]
+            links = [(id, self._links[owner]) for id, owner in owners if owner is not None]
+            yield [(id, link.id, bool(link.rests_at(side))) for id, link in links if not link.tombstoned]
 
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at."""
@@ -118,12 +136,13 @@ class MemoryStore:
         """Links with a create whose twin is still looked for."""
         return [link for link in self._links.values() if link.watch is not None]
 
-    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+    async def acts_since(self, at: float, *, only: Sequence[str] | None = None) -> Mapping[str, AbstractSet[str]]:
         """The links that each act concerned since then."""
         found: dict[str, set[str]] = {}
         for line in self._journal:
             for act in line.acts if line.at >= at else ():
-                found.setdefault(act, set()).add(line.link_id)
+                if only is None or act in only:
+                    found.setdefault(act, set()).add(line.link_id)
         return found
 
     async def count(self) -> Mapping[str, int]:

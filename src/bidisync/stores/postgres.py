@@ -22,6 +22,7 @@ from bidisync.protocols import Seal
 from bidisync.stores.chaining import begin, grow
 from bidisync.stores.closing import REFUSED, REFUSED_CODE, StateMoved
 from bidisync.stores.migrating import migrate, missing
+from bidisync.stores.resting import fill
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
 from bidisync.stores.sql import NoState, SqlStore
@@ -65,6 +66,7 @@ class PostgresStore(SqlStore):
             migrate(connection, "postgres")
             check(connection, seal)
             begin(connection, seal)
+            fill(connection, seal)
 
         return await cls._opened(url, prepare, seal, connections, "BEGIN ISOLATION LEVEL READ COMMITTED")
 
@@ -124,6 +126,10 @@ class _NeverSeals:
     prefix: str = ""
 
     def seal(self, text: str) -> str:
+        """Nothing is written through this one."""
+        raise NotImplementedError
+
+    def name(self, text: str) -> str:
         """Nothing is written through this one."""
         raise NotImplementedError
 

@@ -34,6 +34,10 @@ class Plain:
         """The text itself."""
         return text
 
+    def name(self, text: str) -> str:
+        """The text itself."""
+        return text
+
     def unseal(self, text: str) -> str:
         """The text itself; ``Misconfigured`` for one that is sealed."""
         if text.startswith(SIGN):
@@ -47,6 +51,7 @@ class AesSeal:
 
     prefix: str
     _cipher: AESGCM = attrs.field(repr=False, eq=False)
+    _names: bytes = attrs.field(repr=False)
 
     @classmethod
     def of(cls, key: str) -> AesSeal:
@@ -56,13 +61,18 @@ class AesSeal:
         except ImportError as error:
             raise Misconfigured("state.encryption_key is set: pip install 'bidisync[encryption]'") from error
         secret, name = _derived(key)
-        return cls(f"{SIGN}{name}:", AESGCM(secret))
+        names = hashlib.blake2b(b"names", key=secret, digest_size=32).digest()
+        return cls(f"{SIGN}{name}:", AESGCM(secret), names)
 
     def seal(self, text: str) -> str:
         """The text encrypted, each time differently."""
         nonce = os.urandom(_NONCE)
         sealed = self._cipher.encrypt(nonce, text.encode(errors="surrogatepass"), self.prefix.encode())
         return self.prefix + base64.b64encode(nonce + sealed).decode()
+
+    def name(self, text: str) -> str:
+        """A keyed hash of the text."""
+        return hashlib.blake2b(text.encode(errors="surrogatepass"), key=self._names, digest_size=16).hexdigest()
 
     def unseal(self, text: str) -> str:
         """The text that was sealed."""
@@ -97,6 +107,10 @@ class Rekeyed:
     def seal(self, text: str) -> str:
         """Sealed by the new one."""
         return self.new.seal(text)
+
+    def name(self, text: str) -> str:
+        """That of the new one."""
+        return self.new.name(text)
 
     def unseal(self, text: str) -> str:
         """Whichever sealed it."""

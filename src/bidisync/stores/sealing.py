@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bidisync.errors import Misconfigured
 from bidisync.protocols import Seal
+from bidisync.stores.resting import fill, unfill
 from bidisync.stores.seal import Plain, Rekeyed, is_sealed_by
 from bidisync.stores.writer import Connection, Transaction
 
@@ -63,6 +64,8 @@ async def reseal(store: SqlStore, old: Seal, new: Seal) -> int:
         connection.execute("DELETE FROM mark WHERE name = ?", (BEFORE,))
         if isinstance(new, Plain):
             connection.execute("DELETE FROM mark WHERE name = ?", (CURRENT,))
+        unfill(connection)
+        fill(connection, new)
 
     await store._run(begin)
     for table, key, column, start in _SEALED:

@@ -19,8 +19,9 @@ from bidisync.chain import Check, Head, Verdict
 from bidisync.errors import Misconfigured
 from bidisync.model import Ref, Side
 from bidisync.protocols import Seal
-from bidisync.state import Hint, Journaled, Known, Link, Traces, from_rest, to_rest, without_values
-from bidisync.stores import chaining, hinting, linking
+from bidisync.rest import from_rest, to_rest
+from bidisync.state import Hint, Journaled, Known, Link, Living, Traces, without_values
+from bidisync.stores import chaining, hinting, linking, resting
 from bidisync.stores.closing import MOVED, StateMoved
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import SEAL_MARKS
@@ -78,6 +79,17 @@ class SqlStore:
             yield [self._link(document) for _, document in rows]
             last = rows[-1][0]
 
+    async def resting(self, side: Side, tokens: Sequence[tuple[str, str | None]]) -> Mapping[str, str]:
+        """Those of the records that need no look at these versions."""
+        return await self._run(resting.resting(self._seal, side, tokens)) if tokens else {}
+
+    async def living(self, side: Side) -> AsyncIterator[Sequence[Living]]:
+        """The records of that side whose links are not over, 1000 at a time."""
+        last = ""
+        while group := await self._run(resting.living(side, last)):
+            yield group
+            last = stored_text(group[-1][0])
+
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at, with all that belongs to it."""
         stored, transaction = self._saving(link, journal, absorbs)
@@ -115,12 +127,13 @@ class SqlStore:
             stored_text(link.id),
         )
         acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
+        records = [(*linking.key(ref), row[-1], resting.token_of(self._seal, stored, ref.side)) for ref in link.refs]
 
         def transaction(connection: Connection) -> None:
             for old in absorbs:
                 linking.end(connection, old)
             linking.replace(connection, link, row)
-            linking.bind(connection, link)
+            linking.bind(connection, link, records)
             if acts:
                 connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
 
@@ -170,14 +183,15 @@ class SqlStore:
         """Links with a create whose twin is still looked for."""
         return await self._links_where("watch = 1")
 
-    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+    async def acts_since(self, at: float, *, only: Sequence[str] | None = None) -> Mapping[str, AbstractSet[str]]:
         """The links that each act concerned since then; what is older than a week is let go."""
 
         def transaction(connection: Connection) -> dict[str, set[str]]:
             connection.execute("DELETE FROM act WHERE at < ?", (at - 604_800.0,))
+            these = "" if only is None else f" AND name IN ({', '.join('?' for _ in only)})"
+            sql = f"SELECT DISTINCT name, link_id FROM act WHERE at >= ?{these}"
             found: dict[str, set[str]] = {}
-            rows = connection.execute("SELECT DISTINCT name, link_id FROM act WHERE at >= ?", (at,))
-            for name, link_id in rows.fetchall():
+            for name, link_id in connection.execute(sql, (at, *(only or ()))).fetchall():
                 found.setdefault(name, set()).add(plain_text(link_id))
             return found
 
@@ -384,10 +398,12 @@ class SqlStore:
 
     async def _run(self, transaction: Transaction[T], leaves: Sequence[chaining.Leaf] = ()) -> T:
         try:
+            return await self._writer.run(transaction, leaves)
+        except Exception as error:
+            if isinstance(error, StateMoved):
+                raise await self._moved() from error
             with self._writer.driver.translated():
-                return await self._writer.run(transaction, leaves)
-        except StateMoved as error:
-            raise await self._moved() from error
+                raise
 
     async def _moved(self) -> StateMoved:
         """The error for whoever writes to a state that was moved: it says where to."""
@@ -396,7 +412,7 @@ class SqlStore:
 
 _TABLES = {
     "link": "id, state, document, revision, fence, intent, due, waits, watch",
-    "record": "side, id, link_id",
+    "record": "side, id, link_id, token",
     "journal": "number, link_id, document, salt, content, previous, chain",
     "log": "id, number, chain, secret",
     "known": "side, id, name, hash",

@@ -22,6 +22,7 @@ from bidisync.protocols import Seal
 from bidisync.stores.chaining import begin, grow
 from bidisync.stores.closing import REFUSED, StateMoved
 from bidisync.stores.migrating import migrate
+from bidisync.stores.resting import fill
 from bidisync.stores.seal import Plain
 from bidisync.stores.sealing import check
 from bidisync.stores.sql import NoState, SqlStore
@@ -59,6 +60,7 @@ class SqliteStore(SqlStore):
             migrate(connection, "sqlite")
             check(connection, seal)
             begin(connection, seal)
+            fill(connection, seal)
 
         with _translated(where):
             await store._writer.start()

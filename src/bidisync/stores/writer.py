@@ -1,10 +1,10 @@
 """Threads that own a database connection each and share a commit among all who wait.
 
-A transaction is one function of the connection. Functions that arrive while a commit is
-under way run together in the next one. They run straight on; only where one of them refuses
-is the group run again with a savepoint around each, so that a refusal touches nobody else.
-So a transaction may run more than once, and must have no effect but on the database. Nobody
-is told of success before the commit is on disk.
+A transaction is one function of the connection. Functions that are handed in at one turn of
+the event loop, or while a commit is under way, run together in one commit. They run straight
+on; only where one of them refuses is the group run again with a savepoint around each, so
+that a refusal touches nobody else. So a transaction may run more than once, and must have no
+effect but on the database. Nobody is told of success before the commit is on disk.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Connection(Protocol):
 
 Transaction = Callable[[Connection], T]
 Ending = Callable[[Connection, Sequence[Any]], None]
-_Job = tuple[Transaction[Any], "Future[Any]", Sequence[Any]]
-_Answer = tuple["Future[Any]", Any, BaseException | None]
+_Job = tuple[Transaction[Any], "asyncio.Future[Any]", Sequence[Any]]
+_Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
 def nothing(_connection: Connection, _leaves: Sequence[Any]) -> None:
@@ -111,7 +111,8 @@ class Writer:
     driver: Driver
     ending: Ending = nothing
     commits: int = 0
-    _jobs: queue.SimpleQueue[_Job | None] = attrs.Factory(queue.SimpleQueue)
+    _handed_in: list[_Job] = attrs.Factory(list)  # at this turn of the event loop
+    _jobs: queue.SimpleQueue[list[_Job] | None] = attrs.Factory(queue.SimpleQueue)
     _threads: list[threading.Thread] = attrs.Factory(list)
 
     async def start(self) -> None:
@@ -135,14 +136,24 @@ class Writer:
 
         Shielded: a commit is not half taken back.
         """
-        result: Future[T] = Future()
         if not self._threads:
             raise Unavailable("the store is closed", system="state")
-        self._jobs.put((transaction, result, leaves))
-        return await asyncio.wrap_future(result)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        self._handed_in.append((transaction, result, leaves))
+        if len(self._handed_in) == 1:
+            loop.call_soon(self._hand_on)
+        return await result
+
+    def _hand_on(self) -> None:
+        jobs, self._handed_in = self._handed_in, []
+        size = self.driver.most_at_once
+        for start in range(0, len(jobs), size):
+            self._jobs.put(jobs[start : start + size])
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
+        self._hand_on()
         threads, self._threads = self._threads, []
         for _ in threads:
             self._jobs.put(None)
@@ -159,7 +170,7 @@ class Writer:
             else:
                 opened.set_result(connection)
         while jobs := self._next():
-            running = [job for job in jobs if job[1].set_running_or_notify_cancel()]
+            running = [job for job in jobs if not job[1].cancelled()]
             if running:
                 connection = self._settle(connection, running)
         if connection is not None:
@@ -170,14 +181,14 @@ class Writer:
         first = self._jobs.get()
         if first is None:
             return []
-        jobs = [first]
+        jobs = first
         with contextlib.suppress(queue.Empty):
             while len(jobs) < self.driver.most_at_once:
-                job = self._jobs.get_nowait()
-                if job is None:
+                more = self._jobs.get_nowait()
+                if more is None:
                     self._jobs.put(None)  # for the next round of this thread, or for another one
                     break
-                jobs.append(job)
+                jobs += more
         return jobs
 
     def _settle(self, connection: Connection | None, jobs: list[_Job]) -> Connection | None:
@@ -229,7 +240,7 @@ class Writer:
         self.commits += 1
         return answers
 
-    def _apart(self, connection: Connection, transaction: Transaction[Any], future: Future[Any]) -> _Answer:
+    def _apart(self, connection: Connection, transaction: Transaction[Any], future: asyncio.Future[Any]) -> _Answer:
         """One job in a savepoint of its own: what it refuses does not touch the others."""
         connection.execute("SAVEPOINT one")
         try:
@@ -271,7 +282,19 @@ def _drop(connection: Connection) -> None:
 
 
 def _tell(answers: Iterable[_Answer]) -> None:
+    """Give everybody their answer in the loop that they wait in: all of a commit at once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+    for loop, told in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # it was closed: nobody waits there any more
+            loop.call_soon_threadsafe(_answered, told)
+
+
+def _answered(answers: Iterable[_Answer]) -> None:
     for future, answer, refused in answers:
+        if future.done():  # whoever asked was cancelled
+            continue
         if refused is None:
             future.set_result(answer)
         else:

@@ -76,6 +76,7 @@ async def check_state_store(make: Make) -> None:
         _absorbs,
         _fences,
         _lists,
+        _tells_who_rests,
         _journals,
         _counts_acts,
         _erases,
@@ -162,6 +163,32 @@ async def _lists(store: StateStore) -> None:
     assert not await store.watched(), "what is over is not watched"
 
 
+async def _tells_who_rests(store: StateStore) -> None:
+    one, other = Shadow({"a": "x"}, "v1"), Shadow({"a": "x"}, "w1")
+    both = Link(Ref(Side.LEFT, "1"), "1", "R1", left_shadow=one, right_shadow=other, settled=True)
+    saved = await store.save(both)
+    asked = [("1", "v1"), ("nobody", "v1"), ("2", None)]
+    assert dict(await store.resting(Side.LEFT, asked)) == {"1": "left:1"}, "a record rests at its shadow's version"
+    assert not await store.resting(Side.LEFT, [("1", "v2"), ("R1", "w1")]), "at another version, or side, it does not"
+    assert not await store.resting(Side.LEFT, []), "nobody asked for, nobody rests"
+    many = [attrs.evolve(both, origin=Ref(Side.LEFT, f"m{n}"), left_id=f"m{n}", right_id=f"n{n}") for n in range(900)]
+    await asyncio.gather(*(store.save(link) for link in many))
+    few = [("m899", "v1"), ("1", "v1"), ("m0", "w1")]
+    assert set(await store.resting(Side.LEFT, few)) == {"m899", "1"}, "those asked for are found among many"
+    due, tried = attrs.evolve(saved, settled=False), attrs.evolve(saved, attempts=Attempts(1))
+    for waits in (due, tried, attrs.evolve(saved, missing=Missing(Side.LEFT, 1.0, "r"))):
+        saved = await store.save(attrs.evolve(waits, revision=saved.revision))
+        assert not await store.resting(Side.LEFT, asked), "whoever has to be looked at rests at no version"
+    found = [living async for group in store.living(Side.LEFT) for living in group]
+    ids = [id for id, _, _ in found]
+    assert ids == sorted(ids) and len(ids) == 901, "each record of a side is told once, by its id"
+    mine = [(link_id, bool(rests)) for id, link_id, rests in found if id == "1"]
+    assert mine == [("left:1", False)], "a record is told with its link, and whether it rests"
+    await store.save(attrs.evolve(saved, tombstone=Tombstone(1.0)))
+    ids = [id async for group in store.living(Side.LEFT) for id, _, _ in group]
+    assert "1" not in ids, "a record of a link that is over lives no more"
+
+
 async def _journals(store: StateStore) -> None:
     line = Journaled(
         "left:1",
@@ -243,6 +270,8 @@ async def _counts_acts(store: StateStore) -> None:
         "an act names each link once"
     )
     assert dict(await store.acts_since(250.0)) == {"overwrite:right": {"left:2"}}, "acts before that time do not count"
+    blanked = await store.acts_since(0.0, only=["blank:right"])
+    assert dict(blanked) == {"blank:right": {"left:1"}}, "only the acts asked for are told"
     newest = await store.history(limit=2)
     assert [entry.run for _, entry in newest] == ["r2", "r1"], "the journal of all can be read from its newest entry"
     older = await store.history(before=newest[-1][0])

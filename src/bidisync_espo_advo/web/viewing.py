@@ -11,7 +11,8 @@ import attrs
 
 from bidisync.create import UNCONFIRMED
 from bidisync.model import ABSENT, Decision, Ref, Review, ReviewKind, Seen, Side, Versions
-from bidisync.state import Journaled, Link, to_rest
+from bidisync.rest import to_rest
+from bidisync.state import Journaled, Link
 from bidisync_espo_advo.desk import TAKES, picks
 from bidisync_espo_advo.explaining import Mask
 from bidisync_espo_advo.fields import PARTY

@@ -19,7 +19,7 @@ from bidisync.errors import Contended, Unavailable
 from bidisync.locks.local import LocalLease, LocalLocks
 from bidisync.model import Ref, Side
 from bidisync.protocols import Clock, Lease
-from bidisync.state import Journaled, Known, Link
+from bidisync.state import Journaled, Known, Link, Living
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing.simulation.loop import PROCESS
 
@@ -107,6 +107,17 @@ class SimStore:
             await self._trip()
             yield links
 
+    async def resting(self, side: Side, tokens: Sequence[tuple[str, str | None]]) -> Mapping[str, str]:
+        """Those of the records that need no look at these versions."""
+        await self._trip()
+        return await self.inner.resting(side, tokens)
+
+    async def living(self, side: Side) -> AsyncIterator[Sequence[Living]]:
+        """The records of that side whose links are not over."""
+        async for living in self.inner.living(side):
+            await self._trip()
+            yield living
+
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link; the acknowledgement may get lost."""
         fault = self.world.draw("store", STORE_FAULTY, 3)
@@ -180,10 +191,10 @@ class SimStore:
         await self._trip()
         return await self.inner.watched()
 
-    async def acts_since(self, at: float) -> Mapping[str, AbstractSet[str]]:
+    async def acts_since(self, at: float, *, only: Sequence[str] | None = None) -> Mapping[str, AbstractSet[str]]:
         """How many links each act concerned since then."""
         await self._trip()
-        return await self.inner.acts_since(at)
+        return await self.inner.acts_since(at, only=only)
 
     async def history(self, *, before: int | None = None, limit: int = 100) -> Sequence[tuple[int, Journaled]]:
         """The newest entries of the journal."""

@@ -1,0 +1,183 @@
+"""The form at rest of what is remembered: JSON, read back as it was, and short where both sides agree.
+
+A link holds every value up to four times: in both shadows, and on both sides of its base. At
+rest each stands there once, as long as nothing differs: the right shadow names only what it
+has otherwise than the left one (``as_left``), and ``agreed`` names the fields whose base is
+what the shadows show, ``true`` for all of them. What was stored in full is read as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from bidisync.model import ABSENT, Fields, Ref, Seen, Value
+from bidisync.state import Agreement, Link, Shadow
+
+if TYPE_CHECKING:
+    import cattrs
+
+T = TypeVar("T")
+_ABSENT_AT_REST = {"absent": True}
+_EVIDENT = frozenset({str, int, bool, type(None)})
+"""Types whose equal values have one form at rest."""
+_PLAIN = _EVIDENT | {float}
+"""Types whose values are at rest as they are."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def to_rest(value: attrs.AttrsInstance) -> str:
+    """A link, an intent or another value of ``state`` as JSON text."""
+    return _encode(_converter().unstructure(value))
+
+
+def at_length(value: attrs.AttrsInstance) -> dict[str, Any]:
+    """The same as a document in which everything stands in its place, for people and other programs."""
+    if not isinstance(value, Link):
+        document: dict[str, Any] = _converter().unstructure(value)
+        return document
+    return _told(value) | _base_to_rest(value.base)
+
+
+def from_rest(text: str, type_: type[T]) -> T:
+    """The value that ``to_rest`` made; anything else is a ``ValueError``."""
+    try:
+        document: Any = json.loads(text)
+        return _converter().structure(document, type_)
+    except (ExceptionGroup, ValueError, TypeError, KeyError, AttributeError) as error:  # the group is cattrs' own
+        raise ValueError(f"this is not a stored {type_.__name__}") from error
+
+
+def _seen_to_rest(value: object) -> object:
+    if value is ABSENT:
+        return _ABSENT_AT_REST
+    return [_seen_to_rest(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _seen_from_rest(value: object, _type: object = None) -> Seen:
+    return ABSENT if value == _ABSENT_AT_REST else _value_from_rest(value)
+
+
+def _value_from_rest(value: object, _type: object = None) -> Value:
+    if isinstance(value, list):
+        return tuple(_value_from_rest(item) for item in value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"a stored value has the type {type(value).__name__}")
+
+
+def _fields_to_rest(fields: Fields) -> Mapping[str, object]:
+    if _PLAIN.issuperset(map(type, fields.values())):
+        return fields
+    return {name: _seen_to_rest(value) for name, value in fields.items()}
+
+
+def _fields_from_rest(fields: Any, _type: object = None) -> Fields:
+    if _PLAIN.issuperset(map(type, fields.values())):
+        return fields  # type: ignore[no-any-return]  # made by the parser, and nobody else's
+    return {name: _seen_from_rest(value) for name, value in fields.items()}
+
+
+def _same(one: Seen, other: Seen) -> bool:
+    """Whether two values have the same form at rest: 1 is neither 1.0 nor true there."""
+    return one is other or (type(one) is type(other) and type(one) in _EVIDENT and one == other)
+
+
+def _short(link: Link, document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a link, with what its shadows and its base have in common once."""
+    left, right = link.left_shadow, link.right_shadow
+    if left is None or right is None:
+        document.update(_base_to_rest(link.base))
+        return document
+    mine, theirs = left.fields, right.fields
+    if mine.keys() == theirs.keys():
+        other = {name: value for name, value in theirs.items() if not _same(value, mine[name])}
+        document["right_shadow"] |= {"fields": _fields_to_rest(other), "as_left": True}
+    shown = [
+        name
+        for name, agreed in link.base.items()
+        if name in mine and name in theirs and _same(agreed.left, mine[name]) and _same(agreed.right, theirs[name])
+    ]
+    if len(shown) == len(link.base) == len(mine):
+        document["agreed"] = True
+    else:
+        document["agreed"] = shown
+        document.update(_base_to_rest({name: value for name, value in link.base.items() if name not in set(shown)}))
+    return document
+
+
+def _base_to_rest(base: Mapping[str, Agreement]) -> dict[str, Any]:
+    pairs = {name: {"left": _seen_to_rest(a.left), "right": _seen_to_rest(a.right)} for name, a in base.items()}
+    return {"base": pairs} if pairs else {}
+
+
+def _made(document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a link with its shadows and its base made."""
+    document = dict(document)
+    left, right = document.get("left_shadow"), document.get("right_shadow")
+    if isinstance(right, dict) and right.pop("as_left", False):
+        right["fields"] = {**left["fields"], **right["fields"]}  # type: ignore[index]
+    structure = _converter().structure
+    for name, shadow in (("left_shadow", left), ("right_shadow", right)):
+        if shadow is not None:
+            document[name] = structure(shadow, Shadow)
+    base = {
+        name: Agreement(_seen_from_rest(pair["left"]), _seen_from_rest(pair["right"]))
+        for name, pair in document.get("base", {}).items()
+    }
+    agreed = document.pop("agreed", ())
+    if agreed:
+        mine, theirs = document["left_shadow"].fields, document["right_shadow"].fields
+        base |= {name: Agreement(mine[name], theirs[name]) for name in (mine if agreed is True else agreed)}
+    document["base"] = base
+    return document
+
+
+def _base_from_rest(base: Any, _type: object) -> Mapping[str, Agreement]:
+    """As ``_made`` left it."""
+    return base  # type: ignore[no-any-return]
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    """Made when something is first kept or read: who only decides does not wait for it."""
+    import cattrs
+    from cattrs.gen import make_dict_structure_fn, override
+
+    converter = cattrs.Converter(omit_if_default=True, forbid_extra_keys=True, detailed_validation=False)
+    converter.register_structure_hook(Ref, lambda text, _: Ref.parse(text))
+    converter.register_unstructure_hook(Ref, str)
+    converter.register_unstructure_hook_func(lambda t: t == frozenset[str], sorted)
+    converter.register_structure_hook_func(lambda t: t == Seen, _seen_from_rest)
+    converter.register_structure_hook_func(lambda t: t == Value, _value_from_rest)
+    converter.register_unstructure_hook_func(lambda t: t in (Seen, Value), _seen_to_rest)
+    converter.register_structure_hook_func(lambda t: t == Fields, _fields_from_rest)
+    converter.register_unstructure_hook_func(lambda t: t == Fields, _fields_to_rest)
+    parse: Callable[[Any, Any], Link] = make_dict_structure_fn(
+        Link,
+        converter,
+        _cattrs_forbid_extra_keys=True,
+        _cattrs_detailed_validation=False,
+        base=override(struct_hook=_base_from_rest),
+        left_shadow=override(struct_hook=_base_from_rest),
+        right_shadow=override(struct_hook=_base_from_rest),
+    )
+    converter.register_structure_hook(Link, lambda document, type_: parse(_made(document), type_))
+    converter.register_unstructure_hook(Link, lambda link: _short(link, _told(link)))
+    return converter
+
+
+def _told(link: Link) -> dict[str, Any]:
+    """The document of a link, without its base."""
+    return _teller()(link)
+
+
+@cache
+def _teller() -> Callable[[Link], dict[str, Any]]:
+    from cattrs.gen import make_dict_unstructure_fn, override
+
+    return make_dict_unstructure_fn(Link, _converter(), _cattrs_omit_if_default=True, base=override(omit=True))
