@@ -400,10 +400,12 @@ class SqlStore:
         try:
             return await self._writer.run(transaction, leaves)
         except Exception as error:
-            if isinstance(error, StateMoved):
-                raise await self._moved() from error
+            told: BaseException = error
+        try:
             with self._writer.driver.translated():
-                raise
+                raise told
+        except StateMoved as error:
+            raise await self._moved() from error
 
     async def _moved(self) -> StateMoved:
         """The error for whoever writes to a state that was moved: it says where to."""
