@@ -100,7 +100,8 @@ class NestedReplica:
             found[parent] = await self._listed(parent)
 
         await side_by_side(parents, read, self.session.config.max_concurrency)
-        return [Page(found[parent]) for parent in parents if found[parent]]
+        rows = [tuple(attrs.evolve(row, row=True) for row in found[parent]) for parent in parents]
+        return [Page(page) for page in rows if page]
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,14 @@ from bidisync import Engine, LinkState, ReviewKind, Sweep, Unauthorized, Unavail
 from bidisync.approval import approve
 from bidisync.clock import SystemClock
 from bidisync.engine import Parts
+from bidisync.model import Created
 from bidisync.observe.log import Logged
+from bidisync.state import Intent
 from bidisync.stores.memory import MemoryStore
+from bidisync.testing.replicas.check import judge_replica
+from bidisync.testing.replicas.trial import Examples, Trial
 from bidisync_espo_advo import Settings, open_sync
+from bidisync_espo_advo.advoware_nested import NestedReplica
 from bidisync_espo_advo.app import PartySync
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
 from bidisync_espo_advo.simulators.espocrm_desk import Desk
@@ -246,6 +251,63 @@ async def test_an_account_is_found_under_one_name_alone(start, spelled):
         assert set(await accounts.get_many([name, other])) == {name}
         assert (await accounts.get(other)).gone
         assert not (await accounts.get(name)).gone
+
+
+class OfOneParty(NestedReplica):
+    """The accounts of one party: whose a row is stands in its id, and no edit changes that."""
+
+    async def create(self, fields: Mapping[str, Any], **options: Any) -> Created:
+        return await super().create({"betNr": 104_711, **fields}, **options)
+
+    async def find_created(self, intent: Intent) -> Any:
+        return await super().find_created(attrs.evolve(intent, payload={"betNr": 104_711, **intent.payload}))
+
+
+@attrs.define
+class AtTheDesk:
+    """Somebody at Advoware's desktop program, at accounts."""
+
+    firm: Firm
+
+    async def add(self, fields: Mapping[str, Any]) -> str:
+        return f"104711/{self.firm.erp.accounts.create(104_711, **fields)}"
+
+    async def edit(self, id: str, fields: Mapping[str, Any]) -> None:
+        self.firm.erp.accounts.edit(int(id.partition("/")[2]), **fields)
+
+    async def remove(self, id: str) -> None:
+        self.firm.erp.accounts.delete(int(id.partition("/")[2]))
+
+    async def read(self, id: str) -> Mapping[str, Any] | None:
+        return self.firm.erp.accounts.rows.get(int(id.partition("/")[2]))
+
+    async def trash(self) -> tuple[str, ...]:
+        return ()
+
+
+async def test_rows_within_records_keep_what_a_replica_promises(start):
+    @asynccontextmanager
+    async def trial() -> AsyncIterator[Trial]:
+        async with start() as firm:
+            remotes = firm.sync.remotes
+            rows = OfOneParty(remotes.advoware.session, remotes.advoware.clock, bank.ROWS, firm.parties)
+            yield Trial(replica=rows, person=AtTheDesk(firm))
+
+    judged = await judge_replica(
+        trial,
+        Examples(
+            records=[
+                {"iban": GERMAN, "bankname": "Musterbank"},
+                {"iban": AUSTRIAN, "bankname": None},
+            ],
+            texts=("bankname",),
+            unmapped={"kontoinhaber": "Beispiel"},
+            crowd=12,
+        ),
+    )
+    assert not judged.broken, judged
+    assert len(judged.kept) > 15
+    assert {why for why in judged.not_judged.values() if "alone" in why} == {"records are changed by people alone"}
 
 
 ROWS = r"/Bankverbindungen$"
