@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import pytest
 
-from bidisync import LinkState, Outcome, Sweep, Tally, tasks
+from bidisync import LinkState, Outcome, Rejected, Sweep, Tally, tasks
 from bidisync.observe.log import Logged
 from bidisync.stores.memory import MemoryStore
+from bidisync.testing.replicas.check import judge_replica
+from bidisync.testing.replicas.trial import Examples, Trial
 from bidisync_espo_advo import Settings, open_sync
+from bidisync_espo_advo.advoware_replies import Resource
 from bidisync_espo_advo.app import PartySync
 from bidisync_espo_advo.simulators import AdvowareServer, EspoServer, advoware_simulator, espocrm_simulator
 from bidisync_espo_advo.simulators.espocrm_desk import Desk
@@ -178,3 +181,42 @@ async def test_who_plays_which_part_where_is_told_to_nobody(start, caplog):
         assert len(told) > 3
         for word in ("4711/26", "Morgenthau", "Zwiebelturm", "Insolvenzverwalterin"):
             assert not [text for text in told if word in text]
+
+
+@attrs.define
+class AtTheDesk:
+    """Somebody at Advoware's desktop program, at cases."""
+
+    erp: AdvowareServer
+
+    async def add(self, fields: Mapping[str, Any]) -> str:
+        return str(self.erp.cases.create(**fields))
+
+    async def edit(self, id: str, fields: Mapping[str, Any]) -> None:
+        self.erp.cases.edit(int(id), **fields)
+
+    async def remove(self, id: str) -> None:
+        raise Rejected("cases are archived, not deleted")
+
+    async def read(self, id: str) -> Mapping[str, Any] | None:
+        return self.erp.cases.rows.get(int(id))
+
+    async def trash(self) -> tuple[str, ...]:
+        return ()
+
+
+async def test_a_collection_beside_the_parties_keeps_what_a_replica_promises(start):
+    @asynccontextmanager
+    async def trial() -> AsyncIterator[Trial]:
+        async with start() as firm:
+            cases = firm.sync.remotes.resource(Resource("Akten", "aktNr", creates=False, updates=False))
+            yield Trial(replica=cases, person=AtTheDesk(firm.erp))
+
+    records = [{"az": "1/26", "rubrum": "Nachlass"}, {"az": "2/26", "rubrum": None}]
+    judged = await judge_replica(
+        trial, Examples(records=records, nobody="999999", unmapped={"pfad": "N:/1"}, crowd=210)
+    )
+    assert not judged.broken, judged
+    assert len(judged.kept) > 10
+    told = {why for why in judged.not_judged.values() if "alone" in why}
+    assert told == {"people alone make records there", "people alone change records there"}
