@@ -219,4 +219,4 @@ async def test_a_collection_beside_the_parties_keeps_what_a_replica_promises(sta
     assert not judged.broken, judged
     assert len(judged.kept) > 10
     told = {why for why in judged.not_judged.values() if "alone" in why}
-    assert told == {"people alone make records there", "people alone change records there"}
+    assert told == {"records are made by people alone", "records are changed by people alone"}
