@@ -151,6 +151,8 @@ class AdvowareReplica:
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Make a party; its number comes with the reply, whatever shape that has."""
+        if not self.resource.creates:
+            raise Rejected(f"people alone make {self.resource.path} in advoware")
         response = await self.session.request(
             "POST", self.resource.path, {self._spelled(n): v for n, v in fields.items()}
         )
@@ -176,6 +178,8 @@ class AdvowareReplica:
         self, seen: Snapshot, changes: Mapping[str, Value], *, notes: Notes | None = None
     ) -> Snapshot | None:
         """Replace the party by what was read, with the changes in it."""
+        if not self.resource.updates:
+            raise Rejected(f"people alone change {self.resource.path} in advoware")
         if seen.row or not isinstance(seen.native, dict):
             raise ValueError("a party is only written over a read by its number")
         body = {**without_twins(seen.native), **{self._spelled(name): value for name, value in changes.items()}}

@@ -107,6 +107,8 @@ class NestedReplica:
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Make a row; its number comes with the reply, whatever shape that has."""
+        if not self.rows.creates:
+            raise Rejected("people alone make such rows in advoware")
         parent = str(fields[self.rows.parent])
         sent = {name: value for name, value in fields.items() if name != self.rows.parent}
         response = await self.session.request("POST", self._path(parent), sent)

@@ -305,7 +305,7 @@ async def test_rows_within_records_keep_what_a_replica_promises(start):
             crowd=12,
         ),
     )
-    assert not judged.broken, judged
+    assert not judged.broken, str(judged)
     assert len(judged.kept) > 15
     assert {why for why in judged.not_judged.values() if "alone" in why} == {"records are changed by people alone"}
 

@@ -216,7 +216,7 @@ async def test_a_collection_beside_the_parties_keeps_what_a_replica_promises(sta
     judged = await judge_replica(
         trial, Examples(records=records, nobody="999999", unmapped={"pfad": "N:/1"}, crowd=210)
     )
-    assert not judged.broken, judged
+    assert not judged.broken, str(judged)
     assert len(judged.kept) > 10
     told = {why for why in judged.not_judged.values() if "alone" in why}
     assert told == {"records are made by people alone", "records are changed by people alone"}
