@@ -34,7 +34,10 @@ class Prefer:
 
 
 prefer_left = Prefer(Side.LEFT)
+"""The left side's value."""
+
 prefer_right = Prefer(Side.RIGHT)
+"""The right side's value."""
 
 
 @attrs.frozen
@@ -114,6 +117,7 @@ class FillBlanks:
 
 
 fill_blanks = FillBlanks()
+"""The value that is there where the other side has none; both filled and different: a person."""
 
 _Merger = Callable[[Contested], Contested | tuple[Value]]
 

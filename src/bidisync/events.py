@@ -130,3 +130,4 @@ class Told:
 
 
 Event: TypeAlias = "Wrote | Examined | Failed | Noticed | Passed | Called | SystemFailed | CircuitMoved | Served | Told"
+"""What happened, as an observer is told of it: one of these frozen values."""

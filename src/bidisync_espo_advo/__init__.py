@@ -3,12 +3,19 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bidisync_espo_advo.alone import open_espocrm
     from bidisync_espo_advo.app import PartySync, open_sync
     from bidisync_espo_advo.settings import Settings, load_settings
 
-__all__ = ["PartySync", "Settings", "load_settings", "open_sync"]
+__all__ = ["PartySync", "Settings", "load_settings", "open_espocrm", "open_sync"]
 
-_HOMES = {"PartySync": "app", "open_sync": "app", "Settings": "settings", "load_settings": "settings"}
+_HOMES = {
+    "PartySync": "app",
+    "open_sync": "app",
+    "open_espocrm": "alone",
+    "Settings": "settings",
+    "load_settings": "settings",
+}
 
 
 if not TYPE_CHECKING:

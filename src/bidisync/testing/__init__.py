@@ -6,6 +6,7 @@ from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.detectors import check_detector
 from bidisync.testing.faulty import Fault, Faulty, at_random, in_turn
 from bidisync.testing.hints import check_hint_store
+from bidisync.testing.keepers import Keeper, store_trial
 from bidisync.testing.locks import check_lock_provider
 from bidisync.testing.logs import check_decision_log
 from bidisync.testing.mappers import check_mapper
@@ -26,6 +27,7 @@ __all__ = [
     "Fault",
     "Faulty",
     "Judged",
+    "Keeper",
     "Line",
     "MakeTrial",
     "ManualClock",
@@ -52,4 +54,5 @@ __all__ = [
     "in_turn",
     "judge_replica",
     "memory_trial",
+    "store_trial",
 ]

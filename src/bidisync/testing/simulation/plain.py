@@ -13,6 +13,7 @@ from bidisync.identity import Identity
 from bidisync.model import Capabilities, Conditional, Plan, Side, Value, Verb
 from bidisync.parts import Limits, Parts
 from bidisync.protocols import Guard, Replica
+from bidisync.records import RecordReplica, Records
 from bidisync.rehearsal import Rehearsal
 from bidisync.schema import Policy
 from bidisync.state import Link
@@ -21,6 +22,7 @@ from bidisync.testing.replica import FULL, MemoryReplica
 from bidisync.testing.simulation.drills import Exercise
 from bidisync.testing.simulation.loop import Process
 from bidisync.testing.simulation.remotes import Distant, MemoryRemote
+from bidisync.testing.simulation.stored import StoreRemote
 from bidisync.testing.simulation.world import Remote, Seats, World
 
 NOTED = attrs.evolve(FULL, keeps_notes=True)
@@ -51,9 +53,10 @@ class Pair:
     the policy; ``wrap`` puts your mapping (or any other replica) around each remote.
     ``capabilities`` are what each side guarantees: without enforced conditional writes an
     edit may be lost in the moment between read and write, which is counted and no violation.
-    ``partial`` are the sides whose lists leave out some records, ``hidden`` says by their
-    numbers which; without ``versions`` no side tells any. ``exercise`` says what is
-    rehearsed, ``bounds`` what the guards hold then.
+    ``stores`` makes stores of your own (``Records`` whose methods are plain functions) that
+    take the place of a remote in memory. ``partial`` are the sides whose lists leave out some
+    records, ``hidden`` says by their numbers which; without ``versions`` no side tells any.
+    ``exercise`` says what is rehearsed, ``bounds`` what the guards hold then.
     """
 
     policy: Policy
@@ -73,6 +76,7 @@ class Pair:
     versions: bool = True
     bounds: Bounds = Bounds()
     exercise: Exercise = Exercise()
+    stores: Mapping[Side, Callable[[], Records]] = attrs.Factory(dict)
 
     @property
     def enforced(self) -> bool:
@@ -95,6 +99,8 @@ class Pair:
         """The remote of that side."""
         capabilities = self.left if side is Side.LEFT else self.right
         names = tuple(field.name for field in self.policy.fields)
+        if side in self.stores:
+            return StoreRemote(world, side, RecordReplica(self.stores[side](), names))
         replica = MemoryReplica(side.value[0], capabilities=capabilities, names=names)
         return MemoryRemote(world, side, replica, self.hidden if side in self.partial else None, self.versions)
 
@@ -130,6 +136,6 @@ class Pair:
 
     def _replica(self, world: World, side: Side) -> Replica:
         remote = world.remote(side)
-        if not isinstance(remote, MemoryRemote):
+        if not isinstance(remote, MemoryRemote | StoreRemote):
             raise TypeError("this scenario has remotes in memory")
         return self.wrap.get(side, _as_it_is)(remote.connect())

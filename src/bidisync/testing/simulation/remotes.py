@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,6 +14,9 @@ from bidisync.testing.replica import MemoryReplica, Stored
 from bidisync.testing.simulation.loop import at_once
 from bidisync.testing.simulation.network import Ask, Network, NoAnswer, NotSent, Twist
 from bidisync.testing.simulation.world import Applied, World
+
+if TYPE_CHECKING:
+    from bidisync.testing.simulation.stored import StoreRemote
 
 BETWEEN = 0.1
 """Of the edits that fall just before a write, so many fall between its check and itself."""
@@ -38,6 +41,10 @@ class MemoryRemote:
     def records(self) -> Mapping[str, Fields]:
         """Every record, by its id."""
         return {id: stored.fields for id, stored in self.replica.records.items()}
+
+    def stored(self, id: str) -> Stored | None:
+        """The record as it is held there."""
+        return self.replica.records.get(id)
 
     def create(self, fields: Mapping[str, Value]) -> str:
         """A person makes a record."""
@@ -78,7 +85,7 @@ def _raised(error: Exception) -> Twist:
 class Distant:
     """A replica over the simulated network: what gets lost there comes back as our errors."""
 
-    remote: MemoryRemote
+    remote: MemoryRemote | StoreRemote
     _read_at: dict[str, float] = attrs.Factory(dict)
 
     @property
@@ -150,7 +157,7 @@ class Distant:
             number = watch.sends(side, seen, self._read_at.get(seen.id, 0.0), guarded=guarded)
 
         def change() -> Snapshot | None:
-            stored = self.remote.replica.records.get(seen.id)
+            stored = self.remote.stored(seen.id)
             if stored is None:
                 raise Stale("the record is gone")
             if changes:
@@ -218,7 +225,8 @@ class Distant:
         if self.capabilities.conditional_write is not Conditional.CHECKED:
             return
         between = remote.network.edited_now and remote.world.draw("between", BETWEEN, 1)
-        if str(remote.replica.records[seen.id].version) != seen.version and not between:
+        stored = remote.stored(seen.id)
+        if stored is not None and str(stored.version) != seen.version and not between:
             raise Stale("the record moved")
 
     def _took(self, id: str, verb: Verb, before: Fields, unseen: Sequence[str] = (), notes: bool = False) -> None:
