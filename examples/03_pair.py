@@ -40,7 +40,7 @@ class Shelf:
         return self.put(**{**fields, "id": id})
 
     def remove(self, id: str, version: str | None) -> None:
-        del self.books[id]
+        self.books.pop(id, None)
 
 
 async def main() -> None:

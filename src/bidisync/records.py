@@ -64,7 +64,7 @@ class Removes(Protocol):
     """Records that can be deleted."""
 
     def remove(self, id: str, version: str | None) -> Awaitable[None] | None:
-        """Delete the record; ``Stale`` if it has another version by now."""
+        """Delete the record, if it is there; ``Stale`` if it has another version by now."""
         ...
 
 

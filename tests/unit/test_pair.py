@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -24,6 +25,7 @@ from bidisync import (
 )
 from bidisync.pages import Lazily
 from bidisync.stores.memory import MemoryStore
+from bidisync.testing import Examples, Trial, check_replica
 
 
 class Shelf:
@@ -52,7 +54,7 @@ class Shelf:
         return self.add({**fields, "id": id})
 
     def remove(self, id, version):
-        del self.books[id]
+        self.books.pop(id, None)
         self.history.append(id)
 
 
@@ -195,3 +197,38 @@ def test_a_lazy_sequence_makes_an_item_each_time_that_it_is_asked_for():
     assert lazy[1] == 2
     assert list(lazy[3:]) == [6, 8]
     assert made == [1, 3, 4]
+
+
+class Reader:
+    """A person at the shelf."""
+
+    def __init__(self, shelf):
+        self.shelf = shelf
+
+    async def add(self, fields):
+        return str(self.shelf.add(fields)["id"])
+
+    async def edit(self, id, fields):
+        self.shelf.add({**fields, "id": id})
+
+    async def remove(self, id):
+        self.shelf.remove(id, None)
+
+    async def read(self, id):
+        book = self.shelf.books.get(id)
+        return None if book is None else {name: book.get(name) for name in ("title", "place")}
+
+    async def trash(self):
+        return ()
+
+
+@pytest.mark.parametrize("kind", [Shelf, Followed])
+async def test_a_store_of_ones_own_keeps_the_promises_of_a_replica(kind):
+    async def make():
+        shelf, ticks = kind(), itertools.count()
+        replica = RecordReplica(shelf, ("title", "place"), now=lambda: float(next(ticks)))
+        return Trial(replica=replica, person=Reader(shelf), now=replica.now)
+
+    books = [{"title": "Effi Briest", "place": "window"}, {"title": "Der Stechlin", "place": "cellar"}]
+    judged = await check_replica(make, Examples(records=books, texts=["title", "place"]))
+    assert not judged.broken
