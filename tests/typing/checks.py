@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import assert_type
 
-from bidisync import Mapper, Policy, Replica, Side, Value, by_version
+from bidisync import Children, Items, Mapper, Policy, Replica, Side, Snapshot, Value, by_version
 from bidisync.clock import SystemClock
 from bidisync.locks.local import LocalLocks
 from bidisync.testing import (
+    PLAIN,
     PROMISES,
     Broken,
     Call,
@@ -27,6 +28,7 @@ from bidisync.testing import (
     Person,
     Trial,
     at_random,
+    check_children,
     check_detector,
     check_lock_provider,
     check_replica,
@@ -131,3 +133,9 @@ def faulty(policy: Policy) -> None:
     day: Sequence[Edit] = edits(policy, most=3, deletes=True).example()
     assert_type(day[0].side, Side)
     assert_type(records(policy).example(), dict[str, Value])
+
+
+async def beneath(children: Children, look: Callable[[], Awaitable[Snapshot]]) -> None:
+    items = Items(("kind", "number"), same_by=("number",))
+    samples = [("home", "1"), ("home", "2"), ("home", "3")]
+    await check_children(children, look, items, samples, PLAIN)

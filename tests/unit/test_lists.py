@@ -10,7 +10,8 @@ from bidisync.errors import Misconfigured, Unmappable
 from bidisync.items import Items
 from bidisync.lists import Column, FlatMapper, ListMapper, Together
 from bidisync.mapping import TEXT
-from bidisync.state import Agreement, from_rest, to_rest
+from bidisync.rest import from_rest, to_rest
+from bidisync.state import Agreement
 from bidisync.testing import check_mapper
 
 
