@@ -10,7 +10,6 @@ from bidisync import Children, Items, Mapper, Policy, Replica, Side, Snapshot, V
 from bidisync.clock import SystemClock
 from bidisync.locks.local import LocalLocks
 from bidisync.testing import (
-    PLAIN,
     PROMISES,
     Broken,
     Call,
@@ -138,4 +137,4 @@ def faulty(policy: Policy) -> None:
 async def beneath(children: Children, look: Callable[[], Awaitable[Snapshot]]) -> None:
     items = Items(("kind", "number"), same_by=("number",))
     samples = [("home", "1"), ("home", "2"), ("home", "3")]
-    await check_children(children, look, items, samples, PLAIN)
+    await check_children(children, look, items, samples)
