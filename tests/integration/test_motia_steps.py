@@ -30,6 +30,7 @@ from bidisync_espo_advo.simulators.server import FaultRule
 from bidisync_espo_advo.webhook import signature
 from command import environment
 from office import Office, opened
+from watch import WATCH
 
 HOOKS = {"h1": "secret of h1"}
 
@@ -173,11 +174,11 @@ async def test_a_slot_needs_a_redis_that_answers(redis_url):
 
 
 def tables_of(tmp_path: Any, redis_url: str) -> dict[str, Any]:
-    return {"state": {"url": f"sqlite:///{tmp_path}/state.db", "encryption_key": ""}, "lock": {"url": redis_url}}
+    return {"state": {"url": f"sqlite:///{tmp_path}/state.db"}, "lock": {"url": redis_url}}
 
 
 async def waiting(tmp_path: Any) -> int:
-    store = await SqliteStore.open(tmp_path / "state.db")
+    store = await SqliteStore.open(tmp_path / "state.db", seal=WATCH.seal())
     number, _ = await store.hints_waiting()
     await store.close()
     return number
@@ -240,7 +241,7 @@ async def test_a_record_that_keeps_failing_is_parked_with_its_attempts_in_the_st
         step = Step()
         await sync_event({"ids": [id]}, step, timeout_s=30, settings=office.settings)
         assert step.logger.lines[-1][2]["states"] == {"retry": 1}
-        store = await SqliteStore.open(tmp_path / "state.db")
+        store = await SqliteStore.open(tmp_path / "state.db", seal=WATCH.seal())
         link = (await store.load([Ref(Side.LEFT, id)]))[Ref(Side.LEFT, id)]
         assert link.attempts.count == 1
         await store.close()
