@@ -18,6 +18,7 @@ own write ends after one look, and a crash is healed by calling it again.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -58,7 +59,7 @@ from bidisync.reconcile import explain, reconcile
 from bidisync.replay import Replayed, replay
 from bidisync.retry import counts
 from bidisync.scope import begin_anew, in_baseline
-from bidisync.spawn import side_by_side
+from bidisync.spawn import beside, side_by_side
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import look_for_twin
 
@@ -122,7 +123,7 @@ class Engine:
         def work(engine: Engine, ref: Ref, link: Link, lease: Lease, _: Rows, effects: Effects) -> Awaitable[Outcome]:
             return engine._impose_held(choose, by, ref, link, lease, effects)
 
-        return await self._in_a_run()._observed(ref, work, {})
+        return await self._in_a_run()._observed(ref, work, {}, None)
 
     async def _observed(self, ref: Ref, work: Work, rows: Rows, known: Link | None = None) -> Outcome:
         """The outcome of the work, once observers know of it."""
@@ -174,40 +175,43 @@ class Engine:
 
         Refs of one link are dealt with once. The outcomes come in the order of the refs.
         """
-        outcomes: list[Outcome] = []
         for side in Side:
             await self.index.learn(side, [row for ref, row in (rows or {}).items() if ref.side is side])
-        async for group in self._in_a_run().in_groups(list(dict.fromkeys(refs)), rows or {}):
-            outcomes += group
-        return outcomes
+        found: dict[Ref, Outcome] = {}
+        wanted = list(dict.fromkeys(refs))
+        await self._in_a_run().deal(wanted, rows or {}, lambda outcome: found.setdefault(outcome.ref, outcome))
+        return [found[ref] for ref in wanted if ref in found]
 
-    async def in_groups(self, refs: Sequence[Ref], rows: Rows) -> AsyncIterator[list[Outcome]]:
-        """The outcomes of the refs, group by group; reads are made just before they are needed.
+    async def deal(self, refs: Sequence[Ref], rows: Rows, tell: Callable[[Outcome], object]) -> None:
+        """The same, with each outcome told as it comes; reads are made just before they are needed.
 
         The index knows the rows already.
         """
+        begun: set[str] = set()
         done: set[Ref] = set()
-        size = self.parts.limits.chunk
-        for start in range(0, len(refs), size):
-            group = [ref for ref in refs[start : start + size] if ref not in done]
-            links = await self.parts.store.load(group)
-            chosen: dict[str, Ref] = {}
-            for ref in group:
-                chosen.setdefault(links[ref].id if ref in links else str(ref), ref)
-            read = {**rows, **await self._read(chosen.values(), links, rows)}
-            found: dict[Ref, Outcome] = {}
 
-            known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side)}
+        async def groups() -> AsyncIterator[list[tuple[Ref, Rows, Link | None]]]:
+            for start in range(0, len(refs), self.parts.limits.chunk):
+                group = [ref for ref in refs[start : start + self.parts.limits.chunk] if ref not in done]
+                links = await self.parts.store.load(group)
+                chosen: dict[str, Ref] = {}
+                for ref in group:
+                    id = links[ref].id if ref in links else str(ref)
+                    if id not in begun:
+                        chosen.setdefault(id, ref)
+                begun.update(chosen)
+                read = ChainMap(await self._read(chosen.values(), links, rows), rows)
+                known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side)}
+                yield [(ref, read, known.get(ref)) for ref in chosen.values()]
 
-            async def one(
-                ref: Ref, read: Rows = read, found: dict[Ref, Outcome] = found, known: Mapping[Ref, Link] = known
-            ) -> None:
-                found[ref] = await self.sync(ref, read, known.get(ref))
-
-            await side_by_side(chosen.values(), one, self.parts.limits.concurrency)
-            for outcome in found.values():
+        async def one(job: tuple[Ref, Rows, Link | None]) -> None:
+            ref, read, link = job
+            if ref not in done:
+                outcome = await self.sync(ref, read, link)
                 done.update(outcome.refs)
-            yield [found[ref] for ref in chosen.values() if ref in found]
+                tell(outcome)
+
+        await side_by_side(groups(), one, self.parts.limits.concurrency)
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
         """The hinted records in bulk; where a list brought them along, their counterparts."""
@@ -263,7 +267,7 @@ class Engine:
         """The link as it is now that it is held: whoever held it before may have changed it."""
         now = await self._link_of(ref)
         if now.id != link.id:
-            raise Contended("the record has become part of another link")
+            raise Again("the record has become part of another link")
         return now
 
     async def _sync_held(self, ref: Ref, link: Link, lease: Lease, rows: Rows, effects: Effects) -> Outcome:
@@ -308,7 +312,7 @@ class Engine:
         _named_are_linked(theirs)
         looks = {ref.side: mine, other: theirs}
         effects.looks.update(looks)
-        return await self._done(ref, await self._settle(link, looks, lease, effects), looks, effects)
+        return self._done(ref, await beside(self._settle(link, looks, lease, effects), self._learn(looks)), effects)
 
     async def _impose_held(
         self, choose: Choose, by: str, ref: Ref, link: Link, lease: Lease, effects: Effects
@@ -322,13 +326,13 @@ class Engine:
         link = landed(self.parts, link, looks)
         left, right = self._dated(link, looks)
         plan = impose(self.parts.policy, link.base, left, right, link.reviews, choose, by)
-        return await self._done(ref, await apply(self.parts, link, plan, looks, lease, effects), looks, effects)
+        applied = apply(self.parts, link, plan, looks, lease, effects)
+        return self._done(ref, await beside(applied, self._learn(looks)), effects)
 
-    async def _done(self, ref: Ref, link: Link, looks: Looks, effects: Effects) -> Outcome:
+    def _done(self, ref: Ref, link: Link, effects: Effects) -> Outcome:
         """The outcome of a link that was carried through; from the top where a record moved meanwhile."""
         if not link.settled:
             raise Again("a record moved while it was written")
-        await self._learn(looks)
         return Outcome.of(ref, link, effects)
 
     async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:

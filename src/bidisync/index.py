@@ -20,6 +20,7 @@ class Index:
 
     parts: Parts
     secret: bytes = attrs.field(repr=False)
+    _listed: set[Side] = attrs.field(factory=set, repr=False, eq=False)
 
     @classmethod
     async def open(cls, parts: Parts) -> Index:
@@ -67,11 +68,14 @@ class Index:
         return await self.parts.store.matches(side, {COUNTERPART: keys[COUNTERPART]})
 
     async def ready(self, side: Side) -> None:
-        """Make sure that the whole side was listed once."""
+        """Make sure that the whole side was listed once; once it was, it stays so."""
+        if side in self._listed:
+            return
         if await self.parts.store.get_mark(f"index:{side.value}") is None:
             async for page in self.parts.replica(side).list():
                 await self.learn(side, page.snapshots)
             await self.complete(side)
+        self._listed.add(side)
 
     async def complete(self, side: Side) -> None:
         """Remember that the whole side was listed, and how far it went."""

@@ -286,6 +286,7 @@ class Mapped:
 
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_WORDS = re.compile(r"\w+")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
@@ -293,6 +294,8 @@ def same_text(value: Value) -> Value:
     """The form in which two spellings of one text are equal: Unicode, white space and line ends aside."""
     if not isinstance(value, str):
         return value
+    if value.isascii() and "\n" not in value and "\r" not in value:
+        return " ".join(value.split()) or None
     text = unicodedata.normalize("NFC", value).translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return "\n".join(lines).strip() or None
@@ -302,6 +305,9 @@ def match_key(value: Seen) -> str:
     """The form in which names are compared to find the same person: a hint, never written anywhere."""
     if value is ABSENT or value is None:
         return ""
-    text = str(same_text(str(value)) or "").casefold().translate(_GERMAN)
+    text = str(value)
+    if text.isascii():
+        return " ".join(_WORDS.findall(text.lower()))
+    text = unicodedata.normalize("NFC", text).translate(_INVISIBLE).casefold().translate(_GERMAN)
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.sub(r"[^\w]+", " ", plain.replace("ł", "l").replace("ı", "i")).split())
+    return " ".join(_WORDS.findall(plain.replace("ł", "l").replace("ı", "i")))

@@ -307,16 +307,14 @@ class Sweep:
     ) -> None:
         done = 0
 
-        def told(outcomes: list[Outcome]) -> None:
+        def told(outcome: Outcome) -> None:
             nonlocal done
-            for outcome in outcomes:
-                tally.add(outcome)
-            done += len(outcomes)
+            tally.add(outcome)
+            done += 1
             if progress is not None:
                 progress(done, len(refs))
 
-        async for outcomes in engine.in_groups(refs, work.rows):
-            told(outcomes)
+        await engine.deal(refs, work.rows, told)
 
     async def _again(self, engine: Engine, tally: Tally, work: _Work, progress: Progress | None) -> bool:
         """Another round for what is due within patience; false if nothing is."""

@@ -63,7 +63,7 @@ class SqlStore:
         """The links of those records that have one."""
         found: dict[Ref, Link] = {}
         for start in range(0, len(refs), CHUNK):
-            rows = await self._run(linking.loading(refs[start : start + CHUNK]))
+            rows = await self._look(linking.loading(refs[start : start + CHUNK]))
             links: dict[str, Link] = {}
             for side, id, link_id, document in rows:
                 if link_id not in links:
@@ -394,7 +394,11 @@ class SqlStore:
         return from_rest(plain_text(self._seal.unseal(document)), Journaled)
 
     async def _query(self, sql: str, *values: object) -> Sequence[tuple[Any, ...]]:
-        return await self._run(lambda connection: connection.execute(sql, values).fetchall())
+        return await self._look(lambda connection: connection.execute(sql, values).fetchall())
+
+    async def _look(self, reading: Transaction[T]) -> T:
+        with self._writer.driver.translated():
+            return await self._writer.look(reading)
 
     async def _run(self, transaction: Transaction[T], leaves: Sequence[chaining.Leaf] = ()) -> T:
         try:

@@ -4,7 +4,8 @@ A transaction is one function of the connection. Functions that are handed in at
 the event loop, or while a commit is under way, run together in one commit. They run straight
 on; only where one of them refuses is the group run again with a savepoint around each, so
 that a refusal touches nobody else. So a transaction may run more than once, and must have no
-effect but on the database. Nobody is told of success before the commit is on disk.
+effect but on the database. Nobody is told of success before the commit is on disk. A look, which
+only reads, is answered first, from what was committed before: it waits for nobody's commit.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Connection(Protocol):
 
 Transaction = Callable[[Connection], T]
 Ending = Callable[[Connection, Sequence[Any]], None]
-_Job = tuple[Transaction[Any], "asyncio.Future[Any]", Sequence[Any]]
+_Job = tuple[Transaction[Any], "asyncio.Future[Any]", Sequence[Any] | None]  # nothing to leave: a look
 _Answer = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
@@ -136,6 +137,13 @@ class Writer:
 
         Shielded: a commit is not half taken back.
         """
+        return await self._result_of(transaction, leaves)
+
+    async def look(self, reading: Transaction[T]) -> T:
+        """The result of a function that makes one query and changes nothing."""
+        return await self._result_of(reading, None)
+
+    async def _result_of(self, transaction: Transaction[T], leaves: Sequence[Any] | None) -> T:
         if not self._threads:
             raise Unavailable("the store is closed", system="state")
         loop = asyncio.get_running_loop()
@@ -170,7 +178,7 @@ class Writer:
             else:
                 opened.set_result(connection)
         while jobs := self._next():
-            running = [job for job in jobs if not job[1].cancelled()]
+            running = _looked(connection, [job for job in jobs if not job[1].cancelled()])
             if running:
                 connection = self._settle(connection, running)
         if connection is not None:
@@ -232,7 +240,7 @@ class Writer:
             connection.execute(self.driver.begin)
             answers = [self._apart(connection, *job[:2]) for job in jobs]
         taken = {id(future) for future, _, refused in answers if refused is None}
-        left = [leaf for _, future, leaves in jobs if id(future) in taken for leaf in leaves]
+        left = [leaf for _, future, leaves in jobs if id(future) in taken for leaf in leaves or ()]
         if left:
             self.ending(connection, left)
         sent[0] = True
@@ -256,6 +264,24 @@ class Writer:
 
     def _concerns_all(self, error: BaseException) -> bool:
         return self.driver.again(error) or self.driver.lost(error)
+
+
+def _looked(connection: Connection | None, jobs: Sequence[_Job]) -> list[_Job]:
+    """Answer the looks; what is left are transactions, and looks that need to be run as one."""
+    left: list[_Job] = []
+    answers: list[_Answer] = []
+    for transaction, future, leaves in jobs:
+        if connection is None or leaves is not None:
+            left.append((transaction, future, leaves))
+            continue
+        try:
+            answer = transaction(connection)
+        except Exception:  # as a transaction it is tried again, or its error told
+            left.append((transaction, future, leaves))
+        else:
+            answers.append((future, answer, None))
+    _tell(answers)
+    return left
 
 
 def _unknown(error: BaseException) -> Unavailable:
