@@ -177,12 +177,65 @@ async def test_a_frozen_redis_costs_one_timeout_and_not_one_for_every_record(red
 
 
 async def test_a_lost_answer_to_the_request_for_a_key_does_not_lock_its_owner_out(redis_url):
+    lost = RedisLocks.at(redis_url, lease_s=20, wait_s=0.1, namespace="asked twice")
     locks = RedisLocks.at(redis_url, lease_s=20, wait_s=0.1, namespace="asked twice")
-    token = await locks._take("k")
-    locks.chance = Same(token._token)
+    locks.chance = Same((await lost._take("k"))._token)
+    async with locks.hold("k") as lease:
+        assert lease.remaining() > 0
+    await lost.close()
+    await locks.close()
+
+
+async def test_a_lease_costs_two_round_trips_and_those_who_wait_in_line_cost_none(redis_url):
+    locks = await RedisLocks.open(redis_url, lease_s=20, wait_s=5, namespace="counted")
+    commands, packets = await asked_of(locks.client)
+    for _ in range(5):
+        async with locks.hold("k"):
+            pass
+    assert await asked_of(locks.client) == (commands + 10, packets + 10 + 2), "two are these questions"
+    commands, packets = await asked_of(locks.client)
+
+    async def work() -> None:
+        async with locks.hold("k"):
+            await asyncio.sleep(0.03)
+
+    await asyncio.gather(*(work() for _ in range(6)))
+    assert await asked_of(locks.client) == (commands + 12, packets + 12 + 2)
+    await locks.close()
+
+
+async def test_leases_that_are_asked_for_at_once_travel_together(redis_url):
+    locks = await RedisLocks.open(redis_url, lease_s=20, wait_s=5, namespace="together")
+    commands, packets = await asked_of(locks.client)
+
+    async def work(key: str) -> None:
+        async with locks.hold(key):
+            await everybody.wait()
+
+    everybody = asyncio.Barrier(40)
+    await asyncio.gather(*(work(f"k{number}") for number in range(40)))
+    now, packets_now = await asked_of(locks.client)
+    assert now == commands + 80
+    assert packets_now - packets - 2 <= 8, "one each way, and a few more where they are read in parts"
+    await locks.close()
+
+
+async def test_a_key_that_is_granted_to_somebody_who_has_gone_is_given_back(redis_server: RedisServer):
+    locks = await RedisLocks.open(redis_server.url, lease_s=20, wait_s=5, namespace="gone")
+    redis_server.freeze()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), locks.hold("k"):
+            pass
+    redis_server.thaw()
     async with locks.hold("k") as lease:
         assert lease.remaining() > 0
     await locks.close()
+
+
+async def asked_of(client: aioredis.Redis) -> tuple[int, int]:
+    """How many scripts the server has run for anybody, and how often it has read from a connection."""
+    scripts = (await client.info("commandstats")).get("cmdstat_eval", {"calls": 0})["calls"]
+    return scripts, (await client.info("stats"))["total_reads_processed"]
 
 
 class Same:

@@ -4,6 +4,9 @@ A lease is one key with an owner's token and an end. It keeps two workers from d
 same work; it proves nothing to the remote systems, which is why everything that is written
 is also checked against versions, revisions and intents. A wiped or promoted Redis may hand
 a key out twice, and nothing breaks.
+
+A lease costs one round trip to take and one to give back. Tasks of this process that want
+the same key wait in line without asking; and what several tasks ask at once travels together.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
@@ -46,6 +49,7 @@ class RedisLease:
     _key: str = attrs.field(repr=False)
     _token: str = attrs.field(repr=False)
     _ends_at: float
+    over: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
 
     def remaining(self) -> float:
         """Seconds that are certain: counted from before the request that granted them."""
@@ -54,8 +58,7 @@ class RedisLease:
     async def renew(self) -> None:
         """Make it last its full time again; ``Contended`` once somebody else has the key."""
         asked_at = self._locks.clock.monotonic()
-        arguments = (self._token, str(int(self._locks.lease_s * 1000)))
-        if await self._locks.command(self._locks.client.eval(RENEW, 1, self._key, *arguments)):
+        if await self._locks.ask(RENEW, self._key, self._token):
             self._ends_at = asked_at + self._locks.lease_s
         else:
             self._ends_at = asked_at
@@ -72,9 +75,62 @@ class RedisLease:
             except Unavailable:
                 continue  # it runs out by itself, which ``remaining`` shows
 
+    async def take(self) -> bool:
+        """Whether the key is ours now."""
+        asked_at = self._locks.clock.monotonic()
+        self._ends_at = asked_at + self._locks.lease_s
+        return bool(await self._locks.ask(TAKE, self._key, self._token))
+
     async def release(self) -> None:
         """Give it back if it is still ours."""
-        await self._locks.command(self._locks.client.eval(RELEASE, 1, self._key, self._token))
+        await self._locks.ask(RELEASE, self._key, self._token)
+
+
+@attrs.define(eq=False)
+class Together:
+    """Sends what is asked at the same time in one round trip; what comes meanwhile goes with the next."""
+
+    client: aioredis.Redis
+    _asked: list[tuple[tuple[str, ...], asyncio.Future[int]]] = attrs.Factory(list)
+    _sending: asyncio.Task[None] | None = None
+
+    async def ask(self, script: str, key: str, token: str, lease_ms: str) -> int:
+        """The script's answer. A key that is granted to somebody who has gone is given back."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._asked.append(((script, key, token, lease_ms), answer))
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._send())
+        return await answer
+
+    async def _send(self) -> None:
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, []
+                for (arguments, future), answer in zip(asked, await self._answers(asked), strict=True):
+                    if not future.cancelled():
+                        _tell(future, answer)
+                    elif arguments[0] == TAKE and answer == 1:
+                        nobody: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+                        nobody.cancel()
+                        self._asked.append(((RELEASE, *arguments[1:]), nobody))
+        finally:
+            self._sending = None
+
+    async def _answers(self, asked: Sequence[tuple[tuple[str, ...], object]]) -> Sequence[int | Exception]:
+        pipeline = self.client.pipeline(transaction=False)
+        for (script, *arguments), _ in asked:
+            pipeline.eval(script, 1, *arguments)
+        try:
+            return cast(Sequence[int | Exception], await pipeline.execute(raise_on_error=False))
+        except (RedisError, OSError, TimeoutError) as error:  # told to everybody who asked
+            return [error] * len(asked)
+
+
+def _tell(future: asyncio.Future[int], answer: int | Exception) -> None:
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 @attrs.define(eq=False)
@@ -88,6 +144,11 @@ class RedisLocks:
     clock: Clock = attrs.Factory(SystemClock)
     chance: Chance = attrs.Factory(SystemChance)
     _owned: bool = False
+    _here: dict[str, RedisLease] = attrs.field(factory=dict, init=False, repr=False)
+    _together: Together = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._together = Together(self.client)
 
     @classmethod
     async def open(
@@ -143,21 +204,47 @@ class RedisLocks:
             yield lease
         finally:
             keeper.cancel()
-            with suppress(Unavailable, TimeoutError):  # it ends by itself, and a stop waits behind this
-                async with asyncio.timeout(RELEASE_S):
-                    await lease.release()
+            try:
+                with suppress(Unavailable, TimeoutError):  # it ends by itself, and a stop waits behind this
+                    async with asyncio.timeout(RELEASE_S):
+                        await lease.release()
+            finally:
+                self._leave(key, lease)
 
     async def _take(self, key: str) -> RedisLease:
         name = f"{self.namespace}:lock:{hashlib.sha256(key.encode()).hexdigest()}"
-        token = self.chance.token()
         gives_up_at = self.clock.monotonic() + self.wait_s
-        while True:
-            asked_at = self.clock.monotonic()
-            if await self.command(self.client.eval(TAKE, 1, name, token, str(int(self.lease_s * 1000)))):
-                return RedisLease(self, name, token, asked_at + self.lease_s)
-            if self.clock.monotonic() >= gives_up_at:
+        await self._in_line(key, gives_up_at)
+        lease = self._here[key] = RedisLease(self, name, self.chance.token(), self.clock.monotonic() + self.lease_s)
+        try:
+            while not await lease.take():
+                if self.clock.monotonic() >= gives_up_at:
+                    raise Contended("another worker is at this record")
+                await self.clock.sleep(0.02 + 0.08 * self.chance.fraction())
+        except BaseException:
+            self._leave(key, lease)
+            raise
+        return lease
+
+    async def _in_line(self, key: str, gives_up_at: float) -> None:
+        """Wait while another task of this process holds the key, or asks for it."""
+        while (holder := self._here.get(key)) is not None and holder.remaining() > 0:
+            left = gives_up_at - self.clock.monotonic()
+            if left <= 0:
                 raise Contended("another worker is at this record")
-            await self.clock.sleep(0.02 + 0.08 * self.chance.fraction())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, holder.remaining())):
+                    await holder.over.wait()
+
+    def _leave(self, key: str, lease: RedisLease) -> None:
+        """Let the next task of this process have its turn."""
+        if self._here.get(key) is lease:
+            del self._here[key]
+        lease.over.set()
+
+    async def ask(self, script: str, key: str, token: str) -> int:
+        """The answer of a script to the owner of this token."""
+        return await self.command(self._together.ask(script, key, token, str(int(self.lease_s * 1000))))
 
     async def command(self, command: Awaitable[T]) -> T:
         """The answer of Redis; ``Unavailable`` where there is none."""
