@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from plain import Recorded, replay, systems
 
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.transport import HttpTransport
-from plain import Recorded, replay, systems
 
 PARTIES, ROUNDS, GOAL = 2000, 3, 0.6
 

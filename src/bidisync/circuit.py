@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Circuit:
     """Whether one system may be asked now. Times in seconds by a clock that never goes back."""
 

@@ -55,7 +55,7 @@ def watching(intent: Intent, now: float) -> Watch:
     return Watch(intent, now + FIRST_LOOK_S, now + WATCHED_S)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Creation:
     """The making of counterparts under one lease."""
 

@@ -81,7 +81,7 @@ class Explanation:
     replayed: tuple[Replayed, ...] = ()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Engine:
     """Keeps pairs of records in step. Open it with ``Engine.open``; it owns none of its parts."""
 
@@ -200,7 +200,7 @@ class Engine:
                     if id not in begun:
                         chosen.setdefault(id, ref)
                 begun.update(chosen)
-                read = ChainMap(await self._read(chosen.values(), links, rows), rows)
+                read = ChainMap(await self._read(chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
                 known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side)}
                 yield [(ref, read, known.get(ref)) for ref in chosen.values()]
 

@@ -24,7 +24,7 @@ NO_CANARY = "no_canary"
 RETENTION_HOLD = "retention_hold"
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Canaries:
     """Which side was lately seen to answer for a record by its id."""
 

@@ -14,7 +14,7 @@ from bidisync.state import Known
 _SECRET = "index:secret"  # noqa: S105 - the name of a mark, not a secret
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Index:
     """The index of both sides, in the state store. Open it with ``Index.open``."""
 

@@ -199,7 +199,7 @@ class FieldMapper:
         return frozenset(m.field for m in self.maps)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Mapped:
     """A replica in the shared form, around one in a system's own form."""
 

@@ -34,7 +34,7 @@ AT_MOST_ONCE = (UNCONFIRMED, TWIN)
 """Reasons why nothing is made any more until a person says so."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Meeting:
     """One record without a counterpart, and what is needed to find or make it."""
 

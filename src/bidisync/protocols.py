@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from bidisync.chain import Head, Verdict
 from bidisync.events import Event
 from bidisync.model import (
     Capabilities,
@@ -28,8 +27,11 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
-from bidisync.notices import Notice
 from bidisync.state import Hint, Intent, Journaled, Known, Link, Living, Shadow
+
+if TYPE_CHECKING:
+    from bidisync.chain import Head, Verdict
+    from bidisync.notices import Notice
 
 
 class ChangeDetector(Protocol):

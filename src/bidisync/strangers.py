@@ -20,7 +20,7 @@ def belongs(link: Link, id: str, side: Side) -> bool:
     return link.on(side) not in (None, id) or link.forgotten
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Strangers:
     """Links of records that had no counterpart so far."""
 

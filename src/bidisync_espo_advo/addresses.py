@@ -82,7 +82,7 @@ def _is_inside(address: Address) -> bool:
     return not address.is_global or address.is_multicast
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class PublicResolver(AbstractResolver):
     """Resolves names; refuses one that leads into a private network, at each connection anew.
 

@@ -52,7 +52,7 @@ PROBED = 200
 """So many numbers beyond a list are looked at in one incremental pass."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class AdvowareReplica:
     """The parties of one firm, in Advoware's own fields. What it guarantees stands in its profile.
 

@@ -32,7 +32,7 @@ _AT_THE_FIRM = ("kanzlei", "manager", "connector")
 _REFUSED = ("kennwort", "freigeschaltet", "signatur", "ung\u00fcltig", "unbekannt", "nicht registriert")
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class AdvowareSession:
     """Signs requests in. Concurrent callers share one discovery and one refresh.
 

@@ -47,7 +47,7 @@ LEFT_OUT_OF_LISTS = frozenset({"emailAddressData", "phoneNumberData"})
 """Attributes that a read by id shows and a list does not."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class EspoReplica:
     """The records of one entity type, in EspoCRM's own attributes.
 

@@ -58,7 +58,7 @@ class TokenStore(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RedisTokens:
     """Texts in the Redis server of the locks, which forgets them by itself."""
 
@@ -77,7 +77,7 @@ class RedisTokens:
         return f"{self.locks.namespace}:{name}"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StateTokens:
     """Texts in the state store, which all processes of a machine share without a server."""
 
@@ -93,7 +93,7 @@ class StateTokens:
         await self.store.set_mark(name, _MARKED + text)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class SignIns:
     """Sign-ins shared between processes: one refresh at a time, whoever asks.
 

@@ -90,7 +90,7 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class HttpTransport:
     """Real HTTP. Over a session that is given, it uses its connections and leaves it open.
 
@@ -217,7 +217,7 @@ def outcome_of(response: Response) -> CallOutcome:
     return "ok" if response.status < 300 else "refused"
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Wire:
     """One system's requests: limits, counts, retries of reads, and errors in our words."""
 

@@ -90,7 +90,7 @@ class RedisLease:
 class Together:
     """Sends what is asked at the same time in one round trip; what comes meanwhile goes with the next."""
 
-    client: aioredis.Redis
+    _locks: RedisLocks
     _asked: list[tuple[tuple[str, ...], asyncio.Future[int]]] = attrs.Factory(list)
     _sending: asyncio.Task[None] | None = None
 
@@ -101,6 +101,12 @@ class Together:
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send())
         return await answer
+
+    async def end(self) -> None:
+        """Stop what is still being sent: nobody waits for it any more."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
 
     async def _send(self) -> None:
         try:
@@ -117,7 +123,7 @@ class Together:
             self._sending = None
 
     async def _answers(self, asked: Sequence[tuple[tuple[str, ...], object]]) -> Sequence[int | Exception]:
-        pipeline = self.client.pipeline(transaction=False)
+        pipeline = self._locks.client.pipeline(transaction=False)
         for (script, *arguments), _ in asked:
             pipeline.eval(script, 1, *arguments)
         try:
@@ -148,7 +154,7 @@ class RedisLocks:
     _together: Together = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._together = Together(self.client)
+        self._together = Together(self)
 
     @classmethod
     async def open(
@@ -255,6 +261,7 @@ class RedisLocks:
 
     async def close(self) -> None:
         """Close what ``open`` opened."""
+        await self._together.end()
         if self._owned:
             self._owned = False
             await self.client.aclose()

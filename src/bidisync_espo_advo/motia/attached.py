@@ -20,7 +20,7 @@ PARENT = os.getppid()
 """Who started this process, as seen when it was still young."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Attached:
     """Wraps a replica: reads go through, writes only as long as the parent is the one of the start."""
 

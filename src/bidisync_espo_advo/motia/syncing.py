@@ -76,7 +76,7 @@ def for_steps(settings: Settings) -> Settings:
     return settings
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Work:
     """What is done in one call, and how much time it has."""
 
