@@ -59,7 +59,7 @@ from bidisync.reconcile import explain, reconcile
 from bidisync.replay import Replayed, replay
 from bidisync.retry import counts
 from bidisync.scope import begin_anew, in_baseline
-from bidisync.spawn import beside, side_by_side
+from bidisync.spawn import beside, group_by_group
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import look_for_twin
 
@@ -211,7 +211,7 @@ class Engine:
                 done.update(outcome.refs)
                 tell(outcome)
 
-        await side_by_side(groups(), one, self.parts.limits.concurrency)
+        await group_by_group(groups(), one, self.parts.limits.concurrency)
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
         """The hinted records in bulk; where a list brought them along, their counterparts."""

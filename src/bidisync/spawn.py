@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -12,12 +12,24 @@ import attrs
 T = TypeVar("T")
 
 
-async def side_by_side(groups: AsyncIterator[Sequence[T]], work: Callable[[T], Awaitable[None]], limit: int) -> None:
-    """Do the work for every job of every group, at most ``limit`` at once, in their order.
+async def side_by_side(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], limit: int) -> None:
+    """Do the work for every job, at most ``limit`` at once, in their order.
 
-    No group waits for the slowest of the one before: the next is asked for while the last
-    jobs of this one are begun. The first error stops everything that has not been started
-    and is raised once what was under way has ended.
+    The first error stops everything that has not been started and is raised once what was
+    under way has ended.
+    """
+
+    async def all_of_them() -> AsyncIterator[Sequence[T]]:
+        yield tuple(jobs)
+
+    await group_by_group(all_of_them(), work, limit)
+
+
+async def group_by_group(groups: AsyncIterator[Sequence[T]], work: Callable[[T], Awaitable[None]], limit: int) -> None:
+    """The same with jobs that come in groups, each of which takes a while to come.
+
+    No group waits for the slowest job of the one before: the next is asked for while the last
+    jobs of this one are begun.
     """
     async with asyncio.TaskGroup() as tasks:
         supply = _Supply(groups, limit, tasks)
