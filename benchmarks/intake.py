@@ -22,7 +22,7 @@ from aiohttp import web
 
 from bidisync.runners.local import LocalQueue
 from bidisync.stores.sqlite import SqliteStore
-from bidisync_espo_advo.web import Site, application, listening
+from bidisync_espo_advo.web import listening
 from bidisync_espo_advo.web.access import Access
 from bidisync_espo_advo.web.intake import Intake
 from bidisync_espo_advo.web.keeping import Keeping
@@ -51,15 +51,13 @@ async def bare(ready: Any) -> None:
 
 
 async def ours(ready: Any) -> None:
-    """The intake of ``serve`` over a state in a file."""
-
-    async def nothing() -> dict[str, str]:
-        return {}
-
+    """The intake of ``serve``, behind its guard of every route, over a state in a file."""
     with tempfile.TemporaryDirectory() as folder:
         store = await SqliteStore.open(Path(folder) / "state.db")
         intake = Intake({HOOK: SECRET}, Keeping(LocalQueue(store).submit))
-        async with listening(application(Site(Access("token"), intake, nothing, nothing)), "127.0.0.1", 0) as url:
+        app = web.Application(middlewares=[Access("token").middleware])
+        app.add_routes(intake.routes())
+        async with listening(app, "127.0.0.1", 0) as url:
             ready.send(url)
             await asyncio.Event().wait()
 
@@ -112,6 +110,7 @@ def main() -> int:
     best = {name: max(found) for name, found in rates.items()}
     ratio = best["ours"] / best["bare"]
     print(f"bare aiohttp with HMAC {best['bare']:,.0f}/s, intake with durable hints {best['ours']:,.0f}/s: {ratio:.2f}")
+    print(f"goal at least 0.5: {'reached' if ratio >= 0.5 else 'not reached'}")
     return 0 if ratio >= 0.5 else 1
 
 
