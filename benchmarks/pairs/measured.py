@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import resource
 import shutil
 import sys
@@ -82,6 +83,8 @@ def main(tool: str, number: int, changed: int, folder: Path) -> dict[str, float]
     for old in folder.glob("run.db*"):
         old.unlink()
     shutil.copy(kept, state)
+    with state.open("rb+") as copied:
+        os.fsync(copied.fileno())  # or the first commit of the run would wait for all of it
     work.edit(changed)
     run = runs(tool, work, state)
     gc.collect()
