@@ -8,6 +8,7 @@ what a state from before has there, and one that gets another key; ``fill`` ends
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from bidisync.model import Side
 from bidisync.protocols import Seal
@@ -43,7 +44,7 @@ def resting(seal: Seal, side: Side, tokens: Sequence[tuple[str, str | None]]) ->
         rows = connection.execute(sql, (side.value, min(names), max(names), most + 1)).fetchall()
         if len(rows) > most:
             rows = _one_by_one(connection, side, names)
-        if [row[0] for row in rows] != names:
+        if list(map(itemgetter(0), rows)) != names:
             found_at = {row[0]: row for row in rows}
             rows = [found_at.get(name, _NOBODY) for name in names]
         found = {
@@ -90,7 +91,7 @@ def living(side: Side, after: str) -> Transaction[list[Living]]:
 
     def transaction(connection: Connection) -> list[Living]:
         rows: list[Living] = connection.execute(sql, (side.value, after)).fetchall()
-        if "".join([link_id for _, link_id, _ in rows]).isascii() and "".join([id for id, _, _ in rows]).isascii():
+        if "".join(map(itemgetter(1), rows)).isascii() and "".join(map(itemgetter(0), rows)).isascii():
             return rows
         return [(plain_text(id), plain_text(link_id), rests) for id, link_id, rests in rows]
 
