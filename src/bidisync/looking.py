@@ -44,8 +44,11 @@ def _outdated(parts: Parts, link: Link, ref: Ref, snapshot: Snapshot) -> bool:
 
 
 def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
-    """Whether there is nothing to look into: the record is as it was, and so is what it waits for."""
-    if not (link.settled or link.attempts.dead):
+    """Whether there is nothing to look into: the record is as it was, and so is what it waits for.
+
+    A saved plan says nothing of the side on which somebody edited, so it is carried out after a look at both.
+    """
+    if parts.run.only is not None or not (link.settled or link.attempts.dead):
         return False
     doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
     missed = link.missing is not None and not link.tombstoned

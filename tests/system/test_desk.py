@@ -90,6 +90,28 @@ async def test_a_saved_plan_is_applied_exactly_or_refused_where_something_moved(
             assert "is no plan" in bad.err
 
 
+async def test_a_saved_plan_is_applied_or_refused_on_whichever_side_a_record_was_edited(tmp_path):
+    async with opened(crm_records=2, erp_records=2) as office:
+        write_config(tmp_path, office)
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        pairs = [(id, record["betnr"]) for id, record in office.crm.store.records.items()]
+        assert len(pairs) == 4, "two links began on each side"
+        for crm_id, _ in pairs:
+            office.crm.store.edit(crm_id, zusatz="geplant")
+        assert (await run("plan", "-o", "left.json", cwd=tmp_path)).status == 0
+        office.crm.store.edit(pairs[0][0], zusatz="bewegt")
+        office.crm.store.edit(pairs[3][0], zusatz="bewegt")
+        applied = await run("--json", "apply", "left.json", cwd=tmp_path)
+        assert (applied.status, applied.json["updated"]) == (1, {"left": 0, "right": 2})
+        assert len(applied.json["refused"]) == 2
+        assert (await run("sync", cwd=tmp_path)).status == 0
+        for _, erp_id in pairs:
+            office.erp.store.edit(erp_id, zusatz="auch geplant")
+        assert (await run("plan", "-o", "right.json", cwd=tmp_path)).status == 0
+        applied = await run("--json", "apply", "right.json", cwd=tmp_path)
+        assert (applied.status, applied.json["updated"]) == (0, {"left": 4, "right": 0})
+
+
 async def test_a_run_of_fifty_updates_is_taken_back_and_later_edits_stay(tmp_path):
     async with opened(crm_records=50) as office:
         write_config(tmp_path, office, guards={"max_overwrite_percent": 100.0})
