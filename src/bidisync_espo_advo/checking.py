@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import attrs
 
 from bidisync.clock import SystemChance, SystemClock
-from bidisync.errors import Misconfigured, Rejected, SyncError, Unauthorized
+from bidisync.errors import Misconfigured, Rejected, SyncError, Transient, Unauthorized
 from bidisync.stores.sql import NoState
 from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.app import Remotes, open_locks, open_store
@@ -43,9 +43,13 @@ async def check_command(settings: Settings, *, report: Report) -> int:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(remotes.close)
         stack.enter_context(report.progress("checking"))
+        espocrm = await _tried("espocrm", lambda: _espocrm(remotes))
+        silent = isinstance(espocrm.error, Transient)  # asked again, it would be waited for as long again
         findings = [
-            await _tried("espocrm", lambda: _espocrm(remotes)),
-            await _tried("webhooks", lambda: _webhooks(remotes, settings)),
+            espocrm,
+            attrs.evolve(espocrm, part="webhooks")
+            if silent
+            else await _tried("webhooks", lambda: _webhooks(remotes, settings)),
             await _tried("advoware", lambda: _advoware(remotes)),
             await _tried("state", lambda: _state(settings)),
             await _log(settings),

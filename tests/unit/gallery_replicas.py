@@ -363,7 +363,7 @@ class SkipsItsOwnSecond(Right):
             yield Page(shown, str(int(self.now())) if start + 50 >= len(rows) else None)
 
 
-@told("that was edited while the list was read")
+@told("the cursor skips edits, made while the list was read, of 3 records")
 class CursorOfTheEnd(Right):
     async def list(self, since=None):
         async for page in Right.list(self, since):

@@ -117,7 +117,7 @@ async def loses_no_edit_between_pages(case: Case) -> None:
         lost = set(edited) - again
         holds(
             not lost,
-            f"the cursor skips {_many(lost)} that was edited while the list was read",
+            f"the cursor skips edits, made while the list was read, of {_many(lost)}",
             "let the cursor stand where the list began, or at the newest row of the page it comes with",
         )
 
