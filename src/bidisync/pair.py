@@ -106,6 +106,8 @@ async def open_pair(
 
 
 def _policy(fields: Iterable[str | Field], strategy: ConflictStrategy, on_delete: OnDelete) -> Policy:
+    if isinstance(fields, str):
+        raise Misconfigured(f"fields is a list of names: write fields=[{fields!r}]")
     named = [Field(field, "record") if isinstance(field, str) else field for field in fields]
     if not named:
         raise Misconfigured("nothing takes part in this sync: name its fields, or give a policy")
@@ -116,7 +118,10 @@ def _policy(fields: Iterable[str | Field], strategy: ConflictStrategy, on_delete
 def _replica(side: Replica | Records, names: tuple[str, ...], clock: Clock) -> Replica:
     if isinstance(side, Records):
         return RecordReplica(side, names, now=clock.now)
-    return side
+    if hasattr(side, "capabilities"):
+        return side
+    lacks = [name for name in ("all", "get", "add", "change") if not hasattr(side, name)]
+    raise Misconfigured(f"{type(side).__name__} is no store and no replica: it lacks {', '.join(lacks)}")
 
 
 async def _opened(state: str | Path | StateStore) -> StateStore:

@@ -232,3 +232,15 @@ async def test_a_store_of_ones_own_keeps_the_promises_of_a_replica(kind):
     books = [{"title": "Effi Briest", "place": "window"}, {"title": "Der Stechlin", "place": "cellar"}]
     judged = await check_replica(make, Examples(records=books, texts=["title", "place"]))
     assert not judged.broken
+
+
+async def test_what_is_no_store_and_fields_that_are_no_list_are_told_in_a_sentence():
+    class Unfinished:
+        all = get = Shelf.all
+
+    with pytest.raises(Misconfigured, match="Unfinished is no store and no replica: it lacks add, change"):
+        async with open_pair(Shelf(), Unfinished(), fields=["title"]):
+            pass
+    with pytest.raises(Misconfigured, match="fields is a list of names"):
+        async with open_pair(Shelf(), Shelf(), fields="title"):
+            pass
