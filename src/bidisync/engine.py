@@ -51,7 +51,7 @@ from bidisync.looking import Rows, look, nothing_new, twin_due
 from bidisync.meet import Meeting
 from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
-from bidisync.outcome import Effects, Outcome
+from bidisync.outcome import NOT_FOUND, Effects, Outcome
 from bidisync.parts import Parts, living
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
@@ -296,7 +296,7 @@ class Engine:
         if link.on(other) is None:
             if mine.gone:
                 over = Outcome.of(ref, await self._over(link), effects)
-                return attrs.evolve(over, reason="not_found")
+                return attrs.evolve(over, reason=NOT_FOUND)
             await self.index.learn(ref.side, [mine])
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)

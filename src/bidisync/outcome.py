@@ -12,6 +12,9 @@ from bidisync.model import LinkState, Ref, ReviewKind, Side, Snapshot
 from bidisync.roll import Roll
 from bidisync.state import Link
 
+NOT_FOUND = "not_found"
+"""The reason of an outcome where nobody has this id, and nobody had."""
+
 
 @attrs.define
 class Effects:

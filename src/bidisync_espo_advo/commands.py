@@ -18,7 +18,7 @@ from bidisync.errors import Misconfigured, SyncError, Unauthorized, Unavailable
 from bidisync.events import Event, Noticed, SystemFailed
 from bidisync.guards import HeldPlan, held_plans
 from bidisync.model import LinkState, Ref, Side
-from bidisync.outcome import Tally
+from bidisync.outcome import NOT_FOUND, Tally
 from bidisync.protocols import StateStore
 from bidisync.runners.timetable import Timetable
 from bidisync_espo_advo.app import PartySync, open_sync
@@ -61,6 +61,7 @@ class SyncResult:
     duration_s: float
     reasons: Mapping[str, int]
     held_plans: Sequence[Mapping[str, object]] = ()
+    not_found: int = 0  # of those that were asked for by name
 
     @classmethod
     def of(
@@ -87,7 +88,7 @@ class SyncResult:
             dead=states.get(LinkState.DEAD, 0),
             calls=calls,
             duration_s=round(duration_s, 3),
-            reasons=dict(sorted(Counter(o.reason for o in tally.outcomes.values() if o.reason).items())),
+            reasons=dict(sorted(Counter(o.reason for o in tally.outcomes.values() if o.reason not in _SAID).items())),
             held_plans=[held_document(plan) for plan in held],
         )
 
@@ -95,7 +96,7 @@ class SyncResult:
     def status(self) -> Exit:
         """In sync, or something waits."""
         waiting = (self.conflicts["open"], self.held, self.review, self.blocked, self.retrying, self.dead)
-        return Exit.WAITING if any(waiting) else Exit.IN_SYNC
+        return Exit.WAITING if any(waiting) or self.not_found else Exit.IN_SYNC
 
     @property
     def waits_for_a_person(self) -> int:
@@ -125,6 +126,8 @@ class SyncResult:
             "given up": self.dead,
         }
         rows += [(name, str(number)) for name, number in waiting.items() if number]
+        if self.not_found:
+            rows.append(("not found", f"{self.not_found}: no record has this id; left:ID is EspoCRM's, right:ID Advoware's"))
         if self.reasons:
             rows.append(("what waits now, and why", ", ".join(f"{n} {code}" for code, n in self.reasons.items())))
         rows += held_rows(self.held_plans)
@@ -136,6 +139,9 @@ class SyncResult:
 
 
 LAST_RUN = "last_run"
+
+_SAID = ("", NOT_FOUND)
+"""Reasons that are no reason to wait."""
 
 
 async def remember_pass(store: StateStore, at: float, document: Mapping[str, Any]) -> None:
@@ -208,6 +214,9 @@ async def sync_command(
         states = tally.states() if refs else await sync.states()
         held = held_plans(await sync.engine.parts.store.waiting())
         result = SyncResult.of(tally, states, sync.calls, clock.monotonic() - began, held)
+        if refs:
+            nobody = sum(outcome.reason == NOT_FOUND for outcome in tally.outcomes.values())
+            result = attrs.evolve(result, not_found=nobody)
         if not dry_run:
             store = sync.engine.parts.store
             await remember_pass(store, clock.now(), attrs.asdict(result))

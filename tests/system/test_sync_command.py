@@ -195,3 +195,6 @@ async def test_named_records_alone_are_brought_into_step(tmp_path):
         assert len(office.erp.store.records) == 1
         ended = await run("sync", "middle:1", cwd=tmp_path)
         assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+        ended = await run("sync", f"left:{first}", "right:99999999", "--json", cwd=tmp_path)
+        assert (ended.status, ended.json["not_found"], ended.json["in_sync"]) == (1, 1, 1), "nobody has that id"
+        assert "not found" in (await run("sync", "right:99999999", cwd=tmp_path)).out
