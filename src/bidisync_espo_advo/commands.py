@@ -73,12 +73,13 @@ class SyncResult:
         held: Sequence[HeldPlan] = (),
     ) -> SyncResult:
         """The sums of a pass; ``states`` are those of everything that was asked for."""
-        by_side = {name: getattr(tally, name) for name in ("created", "updated", "deleted")}
         return cls(
             rounds=tally.rounds,
             examined=tally.examined,
             in_sync=tally.states()[LinkState.IN_SYNC],
-            **{name: {side.value: counter[side] for side in Side} for name, counter in by_side.items()},
+            created=_by_side(tally.created),
+            updated=_by_side(tally.updated),
+            deleted=_by_side(tally.deleted),
             adopted=tally.adopted,
             conflicts={"resolved": tally.settled, "open": states.get(LinkState.CONFLICT, 0)},
             held=states.get(LinkState.HELD, 0),
@@ -127,7 +128,8 @@ class SyncResult:
         }
         rows += [(name, str(number)) for name, number in waiting.items() if number]
         if self.not_found:
-            rows.append(("not found", f"{self.not_found}: no record has this id; left:ID is EspoCRM's, right:ID Advoware's"))
+            whose = "left:ID is EspoCRM's, right:ID Advoware's"
+            rows.append(("not found", f"{self.not_found}: no record has this id; {whose}"))
         if self.reasons:
             rows.append(("what waits now, and why", ", ".join(f"{n} {code}" for code, n in self.reasons.items())))
         rows += held_rows(self.held_plans)
@@ -136,6 +138,10 @@ class SyncResult:
             for system, verbs in self.calls.items()
         ]
         return [*rows, ("time", f"{self.duration_s:.1f} s")]
+
+
+def _by_side(numbers: Mapping[Side, int]) -> dict[str, int]:
+    return {side.value: numbers.get(side, 0) for side in Side}
 
 
 LAST_RUN = "last_run"
