@@ -48,7 +48,9 @@ def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> boo
 
     A saved plan says nothing of the side on which somebody edited, so it is carried out after a look at both.
     """
-    if parts.run.only is not None or not (link.settled or link.attempts.dead):
+    if parts.run.only is not None:  # a saved plan names both sides as they were
+        return False
+    if not (link.settled or link.attempts.dead):
         return False
     doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
     missed = link.missing is not None and not link.tombstoned
