@@ -14,7 +14,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
@@ -134,9 +134,9 @@ class HttpTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status, headers, body)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, _Refused) as error:
-            raise NotSent(type(error).__name__) from error
+            raise NotSent(plainly(error)) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise NoAnswer(type(error).__name__) from error
+            raise NoAnswer(plainly(error)) from error
 
     async def _allowed(self, resolver: AbstractResolver, url: str) -> None:
         try:
@@ -155,6 +155,24 @@ class HttpTransport:
 
 class _Refused(Exception):
     """A name that must not be used, or that nobody knows."""
+
+
+_IN_WORDS: Sequence[tuple[type[BaseException], str]] = (
+    (aiohttp.ClientConnectorCertificateError, "its TLS certificate is refused"),
+    (aiohttp.ClientSSLError, "no TLS connection; is that the right port?"),
+    (aiohttp.ClientConnectorDNSError, "nobody knows its name; check its address in the settings"),
+    (aiohttp.ClientConnectorError, "no connection; check its address in the settings, and whether it runs"),
+    (aiohttp.InvalidURL, "its address in the settings is none"),
+    (_Refused, "its name may not be used, or nobody knows it"),
+    (TimeoutError, "no answer in time"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed"),
+    (ConnectionError, "the connection broke"),
+)
+
+
+def plainly(error: BaseException) -> str:
+    """What went wrong, in words for an operator: without an address, which may hold a name."""
+    return next((words for kind, words in _IN_WORDS if isinstance(error, kind)), type(error).__name__)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
