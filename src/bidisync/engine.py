@@ -107,7 +107,8 @@ class Engine:
     async def sync(self, ref: Ref, rows: Rows | None = None, known: Link | None = None) -> Outcome:
         """Bring one record into step, from wherever it stands, and say how it stands then.
 
-        ``known`` is its link as somebody has just read it, where it has two records already.
+        ``known`` is its link as somebody has just read it, where it has two records already and
+        nobody was at work on it: an intent from then says nothing of who is by now.
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
@@ -141,8 +142,8 @@ class Engine:
     async def _tried(self, ref: Ref, work: Work, rows: Rows, known: Link | None) -> Outcome:
         """The outcome of the work on a link that is held meanwhile; from the top where a record moved.
 
-        A known link needs no second reading: nothing is sent before it is saved, and that is
-        refused where somebody else has changed it.
+        A known link without an intent needs no second reading: nothing is sent before it is
+        saved, and that is refused where somebody else has changed it.
         """
         effects, link = Effects(), Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
@@ -201,7 +202,7 @@ class Engine:
                         chosen.setdefault(id, ref)
                 begun.update(chosen)
                 read = ChainMap(await self._read(chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
-                known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side)}
+                known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side) and not link.intent}
                 yield [(ref, read, known.get(ref)) for ref in chosen.values()]
 
         async def one(job: tuple[Ref, Rows, Link | None]) -> None:

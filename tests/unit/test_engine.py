@@ -632,3 +632,35 @@ async def test_an_edit_that_is_seen_when_an_old_look_is_renewed_is_decided_on_an
     assert (pair.left.values("l1")["y"], pair.right.values("r1")["y"]) == ("ours", "theirs")
     link = (await pair.store.load([Ref(Side.LEFT, "l1")]))[Ref(Side.LEFT, "l1")]
     assert link.state is LinkState.CONFLICT
+
+
+async def test_a_pass_does_not_wait_for_a_write_that_has_ended_by_the_time_it_holds_the_link():
+    pair = await linked()
+    engine = await pair.engine()
+    pair.left.edit("l1", x="2")
+    sent, answered = asyncio.Event(), asyncio.Event()
+
+    @attrs.frozen
+    class Slow:
+        replica: MemoryReplica
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.replica, name)
+
+        async def update(self, *args: object, **named: object) -> object:
+            sent.set()
+            await answered.wait()
+            return await self.replica.update(*args, **named)
+
+    slow = attrs.evolve(engine, parts=attrs.evolve(engine.parts, right=Slow(pair.right)))
+    named = asyncio.create_task(slow.sync(left("l1")))
+    await sent.wait()
+    pair.left.edit("l1", x="3")
+    many = asyncio.create_task(slow.sync_many([left("l1")]))
+    for _ in range(20):  # it has read the link, and waits for whoever holds it
+        await asyncio.sleep(0)
+    answered.set()
+    assert (await named).state is LinkState.IN_SYNC
+    (outcome,) = await many
+    assert (outcome.state, outcome.retry_at) == (LinkState.IN_SYNC, None)
+    assert pair.right.values("r1")["x"] == "3"
