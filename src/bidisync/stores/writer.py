@@ -112,7 +112,7 @@ class Writer:
     driver: Driver
     ending: Ending = nothing
     commits: int = 0
-    _handed_in: list[_Job] = attrs.Factory(list)  # at this turn of the event loop
+    _handed_in: dict[asyncio.AbstractEventLoop, list[_Job]] = attrs.Factory(dict)  # at this turn of each loop
     _jobs: queue.SimpleQueue[list[_Job] | None] = attrs.Factory(queue.SimpleQueue)
     _threads: list[threading.Thread] = attrs.Factory(list)
 
@@ -148,20 +148,22 @@ class Writer:
             raise Unavailable("the store is closed", system="state")
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
-        self._handed_in.append((transaction, result, leaves))
-        if len(self._handed_in) == 1:
-            loop.call_soon(self._hand_on)
+        jobs = self._handed_in.setdefault(loop, [])
+        jobs.append((transaction, result, leaves))
+        if len(jobs) == 1:
+            loop.call_soon(self._hand_on, loop)
         return await result
 
-    def _hand_on(self) -> None:
-        jobs, self._handed_in = self._handed_in, []
+    def _hand_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = self._handed_in.pop(loop, [])
         size = self.driver.most_at_once
         for start in range(0, len(jobs), size):
             self._jobs.put(jobs[start : start + size])
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
-        self._hand_on()
+        for loop in tuple(self._handed_in):  # one may have ended before its turn came
+            self._hand_on(loop)
         threads, self._threads = self._threads, []
         for _ in threads:
             self._jobs.put(None)
