@@ -113,7 +113,7 @@ class WithChildren:
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within; where they bring no children along, each record's are read."""
         async for page in self.replica.list(since):
-            yield attrs.evolve(page, snapshots=await self._wholes(page.snapshots))
+            yield attrs.evolve(page, snapshots=await self._wholes(page.snapshots), tokens=None)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

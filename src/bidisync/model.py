@@ -399,7 +399,8 @@ class Page:
     """Some records of a list, and the cursor to go on from once they are dealt with.
 
     ``snapshots`` may be made when they are asked for (``bidisync.pages``): then ``tokens``
-    tells their ids and versions, in the same order, and only those that moved are made.
+    tells their ids and versions, in the same order, and only those that moved are made. Who
+    gives other snapshots of a page gives their tokens too, or none (``tokens=None``).
     ``beyond``: found besides the list, which left them out though they are there.
     """
 
@@ -408,9 +409,13 @@ class Page:
     beyond: bool = False
     tokens: Sequence[tuple[str, str | None]] | None = attrs.field(default=None, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        if self.tokens is not None and len(self.tokens) != len(self.snapshots):
+            raise ValueError(f"a page of {len(self.snapshots)} snapshots has {len(self.tokens)} tokens")
+
     @property
     def known_by(self) -> Sequence[tuple[str, str | None]]:
-        """The id and version of each snapshot; none of one that waits for others, which says nothing of those."""
+        """The id and version of each snapshot; none of one that is gone, or waits for others: it proves nothing."""
         if self.tokens is not None:
             return self.tokens
-        return [(snapshot.id, None if snapshot.awaits else snapshot.version) for snapshot in self.snapshots]
+        return [(one.id, None if one.gone or one.awaits else one.version) for one in self.snapshots]

@@ -9,7 +9,8 @@ Cursors move once everything that they cover has been dealt with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import attrs
@@ -206,7 +207,8 @@ class Sweep:
         everything: bool,
         only: Side | None,
     ) -> None:
-        tokens, resting = page.known_by, await self._resting(page, listed)
+        tokens = page.known_by
+        resting = await self._resting(page, tokens, listed)
         if not page.beyond:  # else the list lacks it, as the look at what is missing shall find
             work.listed[listed].add(id for id, _ in tokens)
         work.forecast.at_rest(listed, len(resting))
@@ -243,11 +245,16 @@ class Sweep:
         unlearnt, work.unlearnt = work.unlearnt, []
         await self.engine.index.learn(listed, unlearnt)
 
-    async def _resting(self, page: Page, listed: Side) -> Mapping[str, str]:
+    async def _resting(self, page: Page, tokens: Sequence[tuple[str, str | None]], listed: Side) -> Mapping[str, str]:
         """The records of a page whose versions say that nobody has to look: their links, by record."""
         if page.beyond or not trusts_versions(self.engine.parts.detector):
             return {}
-        return await self.engine.parts.store.resting(listed, page.known_by)
+        found = await self.engine.parts.store.resting(listed, tokens)
+        ids = [id for id, _ in tokens]
+        if len(found) == len(ids) or len(set(ids)) == len(ids):
+            return found
+        shown = Counter(ids)  # who is there twice may have moved between
+        return {id: link_id for id, link_id in found.items() if shown[id] == 1}
 
     async def _rests(self, link: Link, listed: Side, snapshot: Snapshot, everything: bool) -> bool:
         """Whether this record needs no look; a complete pass also looks at what waits for a person."""

@@ -8,7 +8,20 @@ import attrs
 import pytest
 from pairs import CRM, ERP, Pair, fold
 
-from bidisync import Engine, Field, Group, LinkState, Policy, Ref, Side, Value, prefer_left
+from bidisync import (
+    Engine,
+    Field,
+    FieldMap,
+    FieldMapper,
+    Group,
+    LinkState,
+    Mapped,
+    Policy,
+    Ref,
+    Side,
+    Value,
+    prefer_left,
+)
 from bidisync.children import ChildList, WithChildren
 from bidisync.errors import Rejected, Stale, Unconfirmed, Unmappable
 from bidisync.items import Items, MergeItems
@@ -99,6 +112,16 @@ async def test_what_a_person_did_to_children_comes_to_the_left_though_their_reco
     await pair.sweep()
     assert pair.people.records[right].version == version
     assert set(pair.left.values(left)["phones"]) == {A, C}  # type: ignore[arg-type]
+
+
+async def test_a_list_tells_the_versions_of_whole_records_not_those_of_the_records_within():
+    children = MemoryChildren(PHONES, BLANKS)
+    people = MemoryReplica("r", capabilities=ERP, names=("name",))
+    children.add(people.add(name="Kaya"), *A)
+    within = Mapped(people, FieldMapper([FieldMap("name", "name")]))
+    whole = WithChildren(within, {"phones": ChildList(children.items, children, children.can)})
+    (page,) = [page async for page in whole.list()]
+    assert list(page.known_by) == [(row.id, row.version) for row in page.snapshots]
 
 
 async def test_a_poll_of_a_side_without_children_in_its_list_reads_them():

@@ -9,7 +9,21 @@ import pytest
 from gallery_replicas import ABLE, EXAMPLES, Right, trial_of
 from hypothesis import given, settings
 
-from bidisync import Engine, Field, Group, Identity, Limits, Parts, Policy, Side, Sweep, Unavailable
+from bidisync import (
+    Engine,
+    Field,
+    FieldMap,
+    FieldMapper,
+    Group,
+    Identity,
+    Limits,
+    Mapped,
+    Parts,
+    Policy,
+    Side,
+    Sweep,
+    Unavailable,
+)
 from bidisync.conflicts import prefer_left
 from bidisync.errors import RateLimited, SyncError, Unauthorized, Unconfirmed
 from bidisync.locks.local import LocalLocks
@@ -114,8 +128,11 @@ async def test_a_list_may_lack_rows_or_have_one_twice(fault, rows):
     inner = MemoryReplica()
     for number in range(60):
         inner.add(who=str(number))
-    faulty = Faulty(inner, in_turn(fault))
-    assert len([row async for page in faulty.list() for row in page.snapshots]) == rows
+    for replica in (inner, Mapped(inner, FieldMapper([FieldMap("who", "who")]))):
+        pages = [page async for page in Faulty(replica, in_turn(fault)).list()]
+        assert sum(len(page.snapshots) for page in pages) == rows
+        for page in pages:
+            assert list(page.known_by) == [(row.id, row.version) for row in page.snapshots]
 
 
 async def test_quiet_ends_all_faults():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import attrs
 import pytest
 
 from bidisync import (
@@ -19,10 +20,12 @@ from bidisync import (
     OnDelete,
     RecordReplica,
     Records,
+    Snapshot,
     Stale,
     open_pair,
     prefer_left,
 )
+from bidisync.model import Page
 from bidisync.pages import Lazily
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing import Examples, Trial, check_replica
@@ -114,6 +117,41 @@ async def test_edits_on_both_sides_and_new_and_deleted_books_reach_the_other(kin
         writes = len(left.history), len(right.history)
         await pair.sync()
         assert (len(left.history), len(right.history)) == writes
+
+
+@attrs.define
+class Told(RecordReplica):
+    """Rows that a test puts behind the others of the page, or tells as what changed."""
+
+    more: list = attrs.Factory(list)
+    gone: list = attrs.Factory(list)
+
+    async def list(self, since=None):
+        pages = [] if since else [page async for page in RecordReplica.list(self)]
+        for page in pages:
+            if page.snapshots:
+                rows = [*page.snapshots, *(attrs.evolve(page.snapshots[0], **row) for row in self.more)]
+                yield Page(tuple(rows))
+        yield Page(tuple(self.gone), "here")
+
+
+async def test_a_record_that_one_page_shows_twice_is_looked_at_where_one_of_both_moved():
+    left, right = Told(Shelf(BOOK, {**BOOK, "id": "2"}), ("id", "title")), Shelf()
+    async with open_pair(left, right, **{**OPTIONS, "fields": ["id", "title"]}) as pair:
+        await pair.sync()
+        left.more.append({"version": "later", "fields": {"id": "1", "title": "edited"}})
+        await pair.sync()
+    assert [book["title"] for book in right.books.values()] == ["edited", BOOK["title"]]
+
+
+async def test_a_record_that_is_told_to_be_gone_is_not_at_rest_though_it_still_has_its_version():
+    left = Told(Followed(BOOK, {**BOOK, "id": "2"}), ("id", "title"))
+    async with open_pair(left, Followed(), **{**OPTIONS, "fields": ["id", "title"]}) as pair:
+        await pair.sync(everything=True)
+        del left.records.books["1"]
+        left.gone.append(Snapshot("1", {}, version="1", gone=True))
+        tally = await pair.sync(everything=False)
+    assert tally.states()[LinkState.GONE] == 1
 
 
 async def test_an_asynchronous_store_is_read_back_where_it_does_not_say_what_it_made():
@@ -244,3 +282,8 @@ async def test_what_is_no_store_and_fields_that_are_no_list_are_told_in_a_senten
     with pytest.raises(Misconfigured, match="fields is a list of names"):
         async with open_pair(Shelf(), Shelf(), fields="title"):
             pass
+
+
+def test_a_page_whose_tokens_are_not_as_many_as_its_rows_is_refused():
+    with pytest.raises(ValueError, match="1 snapshots has 2 tokens"):
+        Page((Snapshot("1", {}),), tokens=[("1", "v"), ("2", "v")])

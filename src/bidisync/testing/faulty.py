@@ -102,7 +102,7 @@ class Faulty:
         async for page in self.replica.list(since):
             rows = tuple(self._aged(row, fault) for row in page.snapshots)
             rows = rows[:: 2 if fault is Fault.PARTIAL_LIST else 1]
-            yield attrs.evolve(page, snapshots=(*again, *rows))
+            yield attrs.evolve(page, snapshots=(*again, *rows), tokens=None)
             again = rows[:1] if fault is Fault.ROW_TWICE else ()
         if again:
             yield Page(again)
