@@ -7,12 +7,13 @@ import subprocess
 import sys
 
 import attrs
+import psycopg
 import pytest
 
 from bidisync import Ref, Side
 from bidisync.errors import Misconfigured
 from bidisync.model import ABSENT, Decision, Row, Versions
-from bidisync.state import Agreement, Journaled, Link
+from bidisync.state import Agreement, Journaled, Link, Shadow
 from bidisync.stores.postgres import PostgresStore
 from bidisync.stores.seal import AesSeal, Plain, Rekeyed
 from bidisync.stores.sealing import reseal
@@ -26,7 +27,9 @@ ONE, TWO = AesSeal.of("the first key"), AesSeal.of("the second key")
 
 def personal(number: int) -> tuple[Link, Journaled]:
     link = Link.begin(Ref(Side.LEFT, str(number)))
-    link = attrs.evolve(link, base={"family_name": Agreement(NAME, NAME)}, settled=True)
+    shadow = Shadow({"family_name": NAME}, version=f"{NAME} {number}")  # a version may be made of values
+    base = {"family_name": Agreement(NAME, NAME)}
+    link = attrs.evolve(link, right_id=f"R{number}", base=base, left_shadow=shadow, settled=True)
     decision = Decision("family_name", "g", Row.BOTH_CHANGED, Versions(ABSENT, NAME, NAME), "p", (Side.RIGHT,), NAME)
     return link, Journaled(link.id, 1.0, "update", (decision,))
 
@@ -44,6 +47,10 @@ async def whole(store, number: int) -> None:
     assert (await store.journal("left:0"))[0].lost == (("family_name", Side.RIGHT, NAME),)
     assert (await store.verify()).holds
     assert await store.get_mark("m") == NAME
+
+
+async def rests(store) -> bool:
+    return await store.resting(Side.LEFT, [("0", f"{NAME} 0"), ("1", "another")]) == {"0": "left:0"}
 
 
 def found_in(folder) -> int:
@@ -93,6 +100,27 @@ async def test_no_value_can_be_read_in_postgres(postgres_url):
     await look.close()
 
 
+async def test_what_stood_beside_the_records_before_a_seal_is_not_left_in_the_tables_of_postgres(postgres_url):
+    url = postgres_url()
+    store = await PostgresStore.open(url)
+    await fill(store, 5)
+    await store.close()
+    sealed = await PostgresStore.open(url, seal=Rekeyed(ONE, Plain()))
+
+    async def left_in(table: str) -> int:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+            (pages,) = connection.execute(f"SELECT pg_read_binary_file(pg_relation_filepath('{table}'))").fetchone()
+        return bytes(pages).count(NAME.encode())
+
+    assert await left_in("record") == 5
+    await reseal(sealed, Plain(), ONE)
+    await whole(sealed, 5)
+    assert await rests(sealed)
+    await sealed.close()
+    assert [await left_in(table) for table in ("link", "record", "journal", "mark")] == [0, 0, 0, 0]
+
+
 async def test_the_wrong_key_no_key_and_a_key_for_a_plain_state_are_refused(tmp_path):
     sealed, plain = tmp_path / "sealed.db", tmp_path / "plain.db"
     await (await SqliteStore.open(sealed, seal=ONE)).close()
@@ -129,6 +157,7 @@ async def test_a_state_is_brought_from_one_key_to_another_in_place(tmp_path, old
         await SqliteStore.open(tmp_path / "s.db", seal=old)
     store = await SqliteStore.open(tmp_path / "s.db", seal=new)
     await whole(store, 30)
+    assert await rests(store)
     await store.close()
 
 
@@ -171,6 +200,7 @@ async def test_a_change_of_keys_that_was_killed_goes_on_where_it_was(tmp_path, s
     await store.close()
     store = await SqliteStore.open(path, seal=TWO)
     await whole(store, 30)
+    assert await rests(store)
     await store.close()
 
 

@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 
 from bidisync import Ref, Side, StateStore
 from bidisync.errors import Contended, Misconfigured, Unavailable
-from bidisync.state import Hint, Journaled, Known, Link
+from bidisync.state import Hint, Journaled, Known, Link, Shadow
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.migrating import checksum, migrations
 from bidisync.stores.postgres import PostgresStore
+from bidisync.stores.resting import fill
+from bidisync.stores.seal import Plain
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing import check_state_store
 from bidisync.testing.stores import rich_link
@@ -170,6 +172,49 @@ async def test_what_was_saved_is_there_after_opening_again(tmp_path):
     assert (await store.load(saved.refs))[saved.refs[0]] == saved
     assert len(await store.journal("left:1")) == 1
     await store.close()
+
+
+def test_a_loop_that_ended_before_its_turn_came_leaves_the_store_to_others(tmp_path):
+    loop = asyncio.new_event_loop()
+    store = loop.run_until_complete(SqliteStore.open(tmp_path / "s.db"))
+
+    async def left_behind() -> asyncio.Task[None]:
+        return asyncio.ensure_future(store.set_mark("m", "1"))
+
+    begun = loop.run_until_complete(left_behind())
+
+    async def later() -> None:
+        async with asyncio.timeout(30):  # for ever, if nobody hands it on
+            assert await store.get_mark("m") is None, "nobody was told that it was done"
+            await store.set_mark("m", "2")
+            assert await store.get_mark("m") == "2"
+
+    asyncio.run(later())
+    begun.cancel()
+    loop.run_until_complete(asyncio.gather(begun, return_exceptions=True))
+    loop.run_until_complete(store.close())
+    loop.close()
+
+
+async def test_a_version_that_is_saved_while_others_are_filled_in_stays(tmp_path):
+    store = await SqliteStore.open(tmp_path / "s.db")
+    shadow = Shadow({}, "then")
+    await store.save(attrs.evolve(Link.begin(Ref(Side.LEFT, "1")), right_id="2", left_shadow=shadow, settled=True))
+    await store.close()
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("UPDATE record SET token = NULL")
+
+        class Meanwhile:
+            def execute(self, sql, parameters=()):
+                rows = connection.execute(sql, parameters)
+                connection.execute("UPDATE record SET token = 'now' WHERE side = 'left' AND token IS NULL")
+                return rows
+
+            executemany = connection.executemany
+
+        fill(Meanwhile(), Plain())
+        assert connection.execute("SELECT token FROM record ORDER BY side").fetchall() == [("now",), ("",)]
+    connection.close()
 
 
 async def test_saves_that_wait_share_a_commit(tmp_path):

@@ -196,7 +196,7 @@ def _shred(url: str) -> None:
     with _translated(where_of(url)):
         session = _connect(url)
         try:
-            for table in ("link", "journal", "mark"):
+            for table in ("link", "record", "journal", "mark"):
                 session.execute("SET statement_timeout = 0")
                 session.execute(f"VACUUM FULL {table}")
         finally:

@@ -107,7 +107,7 @@ def fill(connection: Connection, seal: Seal) -> None:
     while rows := connection.execute(sql).fetchall():
         links = [(id, from_rest(plain_text(seal.unseal(document)), Link)) for id, document in rows]
         connection.executemany(
-            "UPDATE record SET token = ? WHERE link_id = ? AND side = ?",
+            "UPDATE record SET token = ? WHERE link_id = ? AND side = ? AND token IS NULL",
             [(token_of(seal, link, side), id, side.value) for id, link in links for side in Side],
         )
 
