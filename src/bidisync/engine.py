@@ -47,7 +47,7 @@ from bidisync.guards import DAY_S, Act, Run, too_much
 from bidisync.imposing import Choose, impose
 from bidisync.index import Index
 from bidisync.journal import journaled
-from bidisync.looking import Rows, look, nothing_new, twin_due
+from bidisync.looking import Rows, brought_news, look, nothing_new, twin_due
 from bidisync.meet import Meeting
 from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
@@ -289,7 +289,8 @@ class Engine:
         mine = effects.looks[ref.side] = await look(self.parts, self._canaries, ref, link, rows)
         if nothing_new(self.parts, link, ref.side, mine):
             link = await self._remember_version(link, ref.side, mine)
-            return Outcome.of(ref, link, effects)
+            if not brought_news(self.parts, link, ref.side.other, rows):
+                return Outcome.of(ref, link, effects)
         _named_are_linked(mine)
         if link.attempts.dead:  # what it failed with is not what it is now
             link = await self.parts.store.save(attrs.evolve(link, attempts=Attempts(), settled=False))

@@ -57,6 +57,16 @@ def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> boo
     return not (doubted or missed or twin_due(parts, link)) and unmoved(parts, link, side, snapshot)
 
 
+def brought_news(parts: Parts, link: Link, side: Side, rows: Rows) -> bool:
+    """Whether a list has shown the record of that side otherwise than it was, or so poorly that it proves nothing."""
+    id = link.on(side)
+    row = None if id is None else rows.get(Ref(side, id))
+    shadow = link.shadow(side)
+    if row is None or (shadow is not None and row.seen_at < shadow.seen_at):
+        return False
+    return not unmoved(parts, link, side, row)
+
+
 def unmoved(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
     """Whether the record is as it was when the link was last settled, given up, or put off."""
     if snapshot.awaits:  # the token may be the one of before, and says nothing of what is named

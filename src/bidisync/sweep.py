@@ -54,13 +54,15 @@ class _Work:
     rows: dict[Ref, Snapshot] = attrs.Factory(dict)
     strangers: dict[str, Ref] = attrs.Factory(dict)
     unlearnt: list[Snapshot] = attrs.Factory(list)  # of the list that is being read
-    beside: list[Ref] = attrs.Factory(list)  # the other record of a link of which no list showed any
+    beside: list[Ref] = attrs.Factory(list)  # the other record of a link that is to be looked at on both sides
     listed: dict[Side, Roll] = attrs.Factory(lambda: {Side.LEFT: Roll(), Side.RIGHT: Roll()})
 
     def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
-        self.refs.setdefault(link_id, ref)
+        first = self.refs.setdefault(link_id, ref)
         if row is not None and len(self.rows) < self.keep_rows:
             self.rows[ref] = row
+        elif first != ref:  # nobody would know that both have to be looked at
+            self.beside.append(ref)
 
 
 @attrs.frozen
@@ -273,9 +275,11 @@ class Sweep:
                 continue
             async for living in self.engine.parts.store.living(side):
                 for id, link_id in work.listed[side].missing(living):
-                    if link_id in suspects:
-                        work.beside.append(suspects[link_id])
-                    work.refs[link_id] = suspects[link_id] = Ref(side, id)
+                    ref = Ref(side, id)
+                    other = work.refs.get(link_id, ref)
+                    if other != ref and other not in work.rows:
+                        work.beside.append(other)
+                    work.refs[link_id] = suspects[link_id] = ref
                     work.forecast.missing(link_id, side)
         return suspects
 

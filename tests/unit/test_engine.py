@@ -6,7 +6,7 @@ import asyncio
 
 import attrs
 import pytest
-from pairs import Pair, fold
+from pairs import ERP, NAMES, Pair, fold
 
 from bidisync import (
     ABSENT,
@@ -664,3 +664,36 @@ async def test_a_pass_does_not_wait_for_a_write_that_has_ended_by_the_time_it_ho
     (outcome,) = await many
     assert (outcome.state, outcome.retry_at) == (LinkState.IN_SYNC, None)
     assert pair.right.values("r1")["x"] == "3"
+
+
+@attrs.define
+class Poor(MemoryReplica):
+    """A remote whose list rows lack fields and tell no version, and may leave some records out."""
+
+    hidden: set[str] = attrs.Factory(set)
+
+    async def list(self, since=None):
+        async for page in MemoryReplica.list(self, since):
+            rows = [attrs.evolve(row, version=None) for row in page.snapshots if row.id not in self.hidden]
+            yield attrs.evolve(page, snapshots=tuple(rows))
+
+
+async def beside_poor_rows() -> Pair:
+    poor = attrs.evolve(ERP, row_is_complete=False)
+    pair = Pair(right=Poor("r", capabilities=poor, names=NAMES))
+    for number in range(3):
+        pair.left.add(name=f"Ada {number}", x="1", y="1", born="2000-01-01")
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.IN_SYNC: 3}
+    return pair
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("hidden", [set(), {"r2"}])
+@pytest.mark.parametrize("keep_rows", [20_000, 0])
+async def test_an_edit_is_found_by_a_pass_also_where_the_other_sides_list_proves_nothing(everything, hidden, keep_rows):
+    pair = await beside_poor_rows()
+    pair.right.hidden = hidden
+    pair.left.edit("l2", x="2")
+    await Sweep(await pair.engine(), keep_rows=keep_rows).run(everything=everything)
+    assert [pair.right.values(id)["x"] for id in ("r1", "r2", "r3")] == ["1", "2", "1"]

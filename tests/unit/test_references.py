@@ -37,7 +37,9 @@ from bidisync.guards import Bounds
 from bidisync.locks.local import LocalLocks
 from bidisync.mapping import FieldMap, FieldMapper
 from bidisync.stores.memory import MemoryStore
+from bidisync.testing.broken import Broken
 from bidisync.testing.replica import MemoryReplica
+from bidisync.testing.replicas.watched import Watched
 
 NAMES = ("name", "born", "parent", "x")
 CHILDREN = Policy([Field(name, "g", required=name == "parent") for name in NAMES], [Group("g")])
@@ -317,3 +319,26 @@ async def test_what_a_replica_can_do_passes_through_the_wrappers():
     wrapped = Referring(Mapped(within, FieldMapper(())), Side.RIGHT, {})
     assert (wrapped.capabilities, wrapped.newest) == (can, "0")
     assert not Snapshot("r1", {}).awaits
+
+
+async def test_a_row_that_awaits_its_parent_is_well_formed_though_it_is_known_by_no_version():
+    inner = MemoryReplica("c", names=("parent",))
+    inner.add(parent="nobody")
+    watched = Watched(Referring(inner, Side.LEFT, {"parent": MemoryStore()}))
+    (page,) = [page async for page in watched.list()]
+    assert page.snapshots[0].awaits
+    assert page.known_by == [("c1", None)]
+    with pytest.raises(Broken, match="tokens of a page"):
+        [page async for page in Watched(Careless(inner)).list()]
+
+
+@attrs.frozen
+class Careless:
+    """Tells the version of a row that proves nothing."""
+
+    replica: MemoryReplica
+
+    async def list(self, since: str | None = None) -> Any:
+        async for page in self.replica.list(since):
+            rows = [attrs.evolve(row, awaits=frozenset({"parent"})) for row in page.snapshots]
+            yield attrs.evolve(page, snapshots=rows, tokens=page.known_by)
