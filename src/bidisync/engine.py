@@ -468,7 +468,9 @@ class Engine:
         next_at = self.parts.clock.now() + (delay or 0.0)
         attempts = Attempts(count, next_at, error.reason, dead=delay is None)
         for side, snapshot in effects.looks.items():
-            if link.on(side) == snapshot.id and not snapshot.gone:
+            shadow = link.shadow(side)
+            written_since = shadow is not None and shadow.seen_at > snapshot.seen_at
+            if link.on(side) == snapshot.id and not snapshot.gone and not written_since:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
         self.parts.observe(Failed(ref, link.id, error.reason, count, next_at, self.parts.run.id))

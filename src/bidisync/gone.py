@@ -96,8 +96,9 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
     certain = True
     for side in gone:
         alive = await canaries.alive(parts, side, link)
-        if alive is False:
-            return link, Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
+        if alive is False:  # that it is not there counts for nothing: from now on, at the earliest
+            missing = attrs.evolve(missing, since=parts.clock.now(), passes=0)
+            return attrs.evolve(link, missing=missing), Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
         certain = certain and alive is True
     if not plan.writes:
         return link, plan

@@ -9,7 +9,7 @@ from bidisync.errors import Outdated
 from bidisync.gone import Canaries
 from bidisync.model import Ref, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
-from bidisync.state import Link
+from bidisync.state import Link, Shadow
 
 Rows = Mapping[Ref, Snapshot]
 """Snapshots that a list has brought along, so that a batch needs fewer reads."""
@@ -23,24 +23,25 @@ async def look(parts: Parts, canaries: Canaries, ref: Ref, link: Link, rows: Row
     """
     replica, row, shadow = parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
     newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
-    if row is not None and newer and replica.capabilities.row_is_complete and not _outdated(parts, link, ref, row):
+    complete = replica.capabilities.row_is_complete
+    if row is not None and newer and complete and not _outdated(shadow, row, row.seen_at):
         return row
     limits = parts.limits
-    snapshot = await replica.get(ref.id)
+    asked, snapshot = parts.clock.now(), await replica.get(ref.id)
     canaries.heard(ref.side, snapshot, parts.clock.now())
     for _ in range(limits.rereads):
-        if not _outdated(parts, link, ref, snapshot):
+        if not _outdated(shadow, snapshot, asked):
             return snapshot
         await parts.clock.sleep(limits.consistency_s / limits.rereads)
-        snapshot = await replica.get(ref.id)
-    if _outdated(parts, link, ref, snapshot):
+        asked, snapshot = parts.clock.now(), await replica.get(ref.id)
+    if _outdated(shadow, snapshot, asked):
         raise Outdated("the record is still shown as it was before our last write")
     return snapshot
 
 
-def _outdated(parts: Parts, link: Link, ref: Ref, snapshot: Snapshot) -> bool:
-    shadow = link.shadow(ref.side)
-    return shadow is not None and outdated(shadow, snapshot, parts.clock.now())
+def _outdated(shadow: Shadow | None, snapshot: Snapshot, asked: float) -> bool:
+    """Whether that is the record of before our last write: what was asked within the time for that may answer late."""
+    return shadow is not None and outdated(shadow, snapshot, asked)
 
 
 def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:

@@ -6,11 +6,13 @@ import asyncio
 
 import attrs
 from pairs import Pair
+from test_guarded_passes import deleting
 
 from bidisync import LinkState, Ref, Side
+from bidisync.errors import Unavailable
 from bidisync.model import Notes
 from bidisync.stores.sqlite import SqliteStore
-from bidisync.testing.replica import FULL, MemoryReplica
+from bidisync.testing.replica import FULL, Call, MemoryReplica
 
 
 async def test_workers_that_open_a_fresh_state_at_once_share_the_secret_of_its_index():
@@ -40,3 +42,77 @@ async def test_notes_that_leave_something_out_leave_it_as_it_is_seed_279_of_the_
     made = await replica.create({"name": "P"}, notes=Notes(counterpart="l1"))
     await replica.update(await replica.get(made.id), {}, notes=Notes(state=LinkState.RETRY))
     assert (await replica.get(made.id)).notes == Notes(counterpart="l1", state=LinkState.RETRY)
+
+
+async def linked() -> Pair:
+    """One record on both sides, in sync, and the right one as it was before it gets an x."""
+    pair = Pair()
+    pair.left.add(name="Ada", born="2000-01-01", x=None, y=None)
+    await pair.sweep(everything=True)
+    return pair
+
+
+async def test_that_a_whole_side_was_missing_is_no_first_pass_of_a_deletion():
+    """Guarded pair, seed 700130: whom nobody had looked at since was deleted as soon as somebody deleted the other."""
+    pair = deleting()
+    for n in range(3):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x=None, y=None)
+    await pair.sweep(everything=True)
+    records = dict(pair.right.records)
+    pair.right.records.clear()
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.HELD: 3}
+    pair.right.records.update(records)
+    pair.clock.advance(60)
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    assert "l1" in pair.left.records, "it is missing for the first time"
+    await pair.sweep(everything=True)
+    assert list(pair.left.records) == ["l2", "l3"]
+
+
+async def test_an_old_answer_is_old_however_long_it_was_under_way():
+    """Seed 900191: asked for within the time in which a remote may be behind, it came after that time."""
+    pair = await linked()
+    old = await pair.right.get("r1")
+    pair.left.edit("l1", x="2")
+    await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    answers = [old]
+
+    @attrs.frozen
+    class Slow:
+        replica: MemoryReplica
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.replica, name)
+
+        async def get(self, id: str) -> object:
+            if answers:
+                pair.clock.advance(6)
+                return attrs.evolve(answers.pop(), seen_at=pair.clock.now())
+            return await self.replica.get(id)
+
+    engine = await pair.engine()
+    engine = attrs.evolve(engine, parts=attrs.evolve(engine.parts, right=Slow(pair.right)))
+    await engine.sync(Ref(Side.RIGHT, "r1"))
+    assert not answers
+    assert pair.left.values("l1")["x"] == "2"
+
+
+async def test_a_failure_after_a_write_does_not_bring_back_the_look_from_before_it():
+    """Seed 900465: then an old answer was no old one any more, and took an edit back."""
+    pair = await linked()
+    old = await pair.right.get("r1")
+    pair.left.edit("l1", x="2")
+
+    def failing(call: Call) -> None:
+        if call.verb == "update":
+            raise Unavailable("no notes now")
+
+    pair.left.before = failing
+    pair.right.after = lambda call: pair.clock.advance(0.1) and None
+    await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    ((link,),) = [group async for group in pair.store.links()]
+    assert link.state is LinkState.RETRY
+    assert link.right_shadow.fields["x"] == "2"
+    assert link.right_shadow.replaced.version == old.version
