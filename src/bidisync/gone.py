@@ -96,7 +96,8 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
     certain = True
     for side in gone:
         alive = await canaries.alive(parts, side, link)
-        if alive is False:  # that it is not there counts for nothing: from now on, at the earliest
+        if alive is False:
+            # that it is not there counts for nothing yet: the grace begins now, at the earliest
             missing = attrs.evolve(missing, since=parts.clock.now(), passes=0)
             return attrs.evolve(link, missing=missing), Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
         certain = certain and alive is True
