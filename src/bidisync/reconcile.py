@@ -95,12 +95,12 @@ def _decide(
     moved: Sequence[Field],
 ) -> tuple[list[Decision], list[Review]]:
     """Decisions and reviews, group by group: on the moved fields, and on whole groups with an open review."""
-    chosen: dict[str, Sequence[Field]] = {}
+    chosen: dict[str, list[Field]] = {}
     for field in moved:
-        chosen.setdefault(field.group, []).append(field)  # type: ignore[attr-defined]
+        chosen.setdefault(field.group, []).append(field)
     for review in reviews:
         if review.group:
-            chosen[review.group] = policy.members_of(review.group)
+            chosen[review.group] = list(policy.members_of(review.group))
     unreadable = left.unreadable | right.unreadable
     lefts, rights, at = left.fields, right.fields, Look.at
     decisions: list[Decision] = []

@@ -209,7 +209,7 @@ class RecordReplica:
 def _are_texts(tokens: Iterable[tuple[object, object]]) -> TypeGuard[Sequence[tuple[str, str]]]:
     """Whether each of them is text already, found as fast as can be."""
     try:
-        "".join(chain.from_iterable(tokens))  # type: ignore[arg-type]
+        "".join(chain.from_iterable(tokens))  # type: ignore[arg-type]  # whether they are texts is the question
     except TypeError:
         return False
     return True

@@ -78,7 +78,8 @@ def _fields_to_rest(fields: Fields) -> Mapping[str, object]:
 
 def _fields_from_rest(fields: Any, _type: object = None) -> Fields:
     if _PLAIN.issuperset(map(type, fields.values())):
-        return fields  # type: ignore[no-any-return]  # made by the parser, and nobody else's
+        parsed: Fields = fields  # made by the parser, and nobody else's
+        return parsed
     return {name: _seen_from_rest(value) for name, value in fields.items()}
 
 
@@ -119,8 +120,8 @@ def _made(document: dict[str, Any]) -> dict[str, Any]:
     """The document of a link with its shadows and its base made."""
     document = dict(document)
     left, right = document.get("left_shadow"), document.get("right_shadow")
-    if isinstance(right, dict) and right.pop("as_left", False):
-        right["fields"] = {**left["fields"], **right["fields"]}  # type: ignore[index]
+    if isinstance(left, dict) and isinstance(right, dict) and right.pop("as_left", False):
+        right["fields"] = {**left["fields"], **right["fields"]}
     structure = _converter().structure
     for name, shadow in (("left_shadow", left), ("right_shadow", right)):
         if shadow is not None:
@@ -139,7 +140,8 @@ def _made(document: dict[str, Any]) -> dict[str, Any]:
 
 def _base_from_rest(base: Any, _type: object) -> Mapping[str, Agreement]:
     """As ``_made`` left it."""
-    return base  # type: ignore[no-any-return]
+    made: Mapping[str, Agreement] = base
+    return made
 
 
 @cache

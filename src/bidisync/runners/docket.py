@@ -126,7 +126,7 @@ class DocketQueue:
     async def _work(self, docket: Docket, look: Look) -> None:
         """Run what one is woken for: one task of a record at a time, on all machines together."""
 
-        async def task(record: str, _one: ConcurrencyLimit = ConcurrencyLimit("record", 1)) -> None:  # noqa: B008
+        async def task(record: str, _one: ConcurrencyLimit = ConcurrencyLimit("record", 1)) -> None:  # noqa: B008 - docket reads it there
             under_way = asyncio.ensure_future(self._run(Ref.parse(record), look))
             self._looking.add(under_way)
             try:

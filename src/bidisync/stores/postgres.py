@@ -173,7 +173,7 @@ def where_of(url: str) -> str:
 
 def _connect(url: str) -> Connection:
     parts = {**_PATIENCE, **conninfo_to_dict(url)}
-    connection = psycopg.connect("", autocommit=True, **parts)  # type: ignore[arg-type]
+    connection = psycopg.connect("", autocommit=True, **parts)  # type: ignore[arg-type]  # named by psycopg itself
     try:
         connection.execute(_SESSION)
         row = connection.execute("SHOW server_encoding").fetchone()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NoReturn, TypeVar
@@ -62,6 +63,11 @@ class Doom:
 class SimLoop(asyncio.BaseEventLoop):
     """Virtual time, seeded order; no sockets, no threads."""
 
+    # asyncio's own, of which its type stubs do not speak
+    _ready: deque[Any]
+    _scheduled: list[Any]
+    _stopping: bool
+
     def __init__(self, choices: Choices) -> None:
         super().__init__()
         self.choices = choices
@@ -73,7 +79,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._time = 0.0
         self._paused: list[Process] = []
         self._hash = hashlib.blake2b(digest_size=12)
-        self.set_task_factory(self._new_task)  # type: ignore[arg-type]
+        self.set_task_factory(self._new_task)  # type: ignore[arg-type]  # the stubs differ from version to version
         self.set_exception_handler(lambda loop, context: None)
 
     def _new_task(self, loop: Any, coroutine: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
@@ -110,7 +116,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def bury(self) -> None:
         """After the run: close what was left in mid-air, quietly."""
         for task in self.tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own
             coroutine = task.get_coro()
             for _ in range(5):
                 try:
@@ -120,11 +126,11 @@ class SimLoop(asyncio.BaseEventLoop):
                     continue
         self.graveyard.clear()
         self.tasks.clear()
-        self._ready.clear()  # type: ignore[attr-defined]
-        self._scheduled.clear()  # type: ignore[attr-defined]
+        self._ready.clear()
+        self._scheduled.clear()
         self.close()
 
-    def run_in_executor(self, *arguments: Any) -> NoReturn:  # type: ignore[override]
+    def run_in_executor(self, *arguments: Any) -> NoReturn:  # type: ignore[override]  # it refuses, whatever it is given
         """Refused: threads can't be repeated."""
         raise RuntimeError("no threads in a simulation: put them behind a seam")
 
@@ -141,7 +147,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def _choose(self) -> int | None:
         """The place of the handle that runs next; none if everything waits for time."""
         first, rivals = None, None
-        for place, handle in enumerate(self._ready):  # type: ignore[attr-defined]
+        for place, handle in enumerate(self._ready):
             process = handle._context.get(PROCESS)
             if process is not None and process.parked_until > self._time:
                 continue
@@ -154,7 +160,7 @@ class SimLoop(asyncio.BaseEventLoop):
         return rivals[self.choices.draw("order", REORDERED, len(rivals) - 1)]
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        ready, scheduled = self._ready, self._scheduled
         while True:
             while scheduled and (scheduled[0]._cancelled or scheduled[0]._when <= self._time):
                 handle = heapq.heappop(scheduled)
@@ -164,7 +170,7 @@ class SimLoop(asyncio.BaseEventLoop):
             place = self._choose() if ready else None
             if place is not None:
                 break
-            if self._stopping:  # type: ignore[attr-defined]
+            if self._stopping:
                 return
             self._jump()
         handle = ready[place]
@@ -176,8 +182,8 @@ class SimLoop(asyncio.BaseEventLoop):
         """Go to the next moment at which anything can happen."""
         self._paused = [process for process in self._paused if process.parked_until > self._time and process.alive]
         moments = [process.parked_until for process in self._paused]
-        if self._scheduled:  # type: ignore[attr-defined]
-            moments.append(self._scheduled[0]._when)  # type: ignore[attr-defined]
+        if self._scheduled:
+            moments.append(self._scheduled[0]._when)
         if not moments:
             raise Stuck("nothing can ever happen again")
         self._time = max(self._time, min(moments))
@@ -192,7 +198,7 @@ class SimLoop(asyncio.BaseEventLoop):
             self.process_steps += 1
             if process.steps == process.pauses_at:
                 self.doom.pause(process)
-                self._ready.appendleft(handle)  # type: ignore[attr-defined]
+                self._ready.appendleft(handle)
                 return
             if process.steps == process.ends_at or self.process_steps in self.doom.kill_at:
                 self.doom.end(process)
