@@ -14,7 +14,7 @@ import attrs
 
 from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
-from bidisync.fence import intent_for, may_write, wait_for
+from bidisync.fence import Permit, intent_for, permit, wait_for
 from bidisync.flapping import remembered
 from bidisync.guards import DAY_S, Act
 from bidisync.journal import of_plan
@@ -25,7 +25,59 @@ from bidisync.parts import Parts, living
 from bidisync.proof import LEFT_OVER, Looks, left_over, moved, proven, refused, same_value
 from bidisync.protocols import Lease
 from bidisync.schema import OnDelete
-from bidisync.state import Agreement, Attempts, Intent, Link, Shadow, Tombstone
+from bidisync.state import Agreement, Attempts, Intent, Journaled, Link, Shadow, Tombstone, agreed_anew
+
+
+@attrs.frozen
+class Errand:
+    """A plan that is to be carried out: the link as it was, what both sides showed, and the link once all is done."""
+
+    before: Link
+    plan: Plan
+    looks: Looks
+    done: Link
+
+    @classmethod
+    def of(cls, parts: Parts, before: Link, plan: Plan, looks: Looks) -> Errand:
+        """The errand of a plan."""
+        done = attrs.evolve(
+            before,
+            left_shadow=_shadow_after(before, looks, Side.LEFT),
+            right_shadow=_shadow_after(before, looks, Side.RIGHT),
+            reviews=_with_left_over(parts, plan.reviews, looks),
+            base=agreed_anew(before.base, _agreements(plan.agreed, looks)),
+            attempts=Attempts(),
+            intent=None,
+            settled=True,
+            approved="",
+        )
+        return cls(before, plan, looks, done)
+
+    def lines(self, parts: Parts) -> list[Journaled]:
+        """What the log keeps of it."""
+        return of_plan(parts, self.before, self.plan, self.looks)
+
+    def intended(self, parts: Parts) -> Link:
+        """The link before anything is sent. Attempts so far, and an approval, are those of before until all is done."""
+        return attrs.evolve(
+            self.done,
+            intent=_intent_of(parts, self.plan),
+            fence=self.done.fence + 1,
+            attempts=self.before.attempts,
+            approved=self.before.approved,
+            settled=False,
+            shown={},
+        )
+
+    def begun(self, stored: Link) -> Errand:
+        """The errand once its intent is stored."""
+        return attrs.evolve(
+            self, done=attrs.evolve(self.done, revision=stored.revision, fence=stored.fence, shown={})
+        )
+
+    def given_up(self, done: Link) -> Link:
+        """The link where not all was done: due again, and nothing is about to be written."""
+        return attrs.evolve(done, settled=False, attempts=self.before.attempts, approved=self.before.approved)
 
 
 async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
@@ -33,29 +85,20 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
 
     Raises what the replicas raise. What was acknowledged before that is stored.
     """
-    link = attrs.evolve(
-        before,
-        left_shadow=_shadow_after(before, looks, Side.LEFT),
-        right_shadow=_shadow_after(before, looks, Side.RIGHT),
-        reviews=_with_left_over(parts, plan.reviews, looks),
-        base={**before.base, **_agreements(plan.agreed, looks)},
-        attempts=Attempts(),
-        intent=None,
-        settled=True,
-        approved="",
-    )
+    errand, may_go = Errand.of(parts, before, plan, looks), permit(parts, lease)
     if plan.ends and not plan.writes:
-        await parts.store.forget(link.refs)
-        ended = attrs.evolve(link, tombstone=_tombstone(parts, looks), base={}, reviews=(), missing=None)
-        ended = await parts.store.save(ended, journal=of_plan(parts, before, plan, looks))
-        shown = await show(parts, ended, looks, lease)
+        await parts.store.forget(errand.done.refs)
+        ended = attrs.evolve(errand.done, tombstone=_tombstone(parts, looks), base={}, reviews=(), missing=None)
+        ended = await parts.store.save(ended, journal=errand.lines(parts))
+        shown = await show(parts, ended, looks, may_go)
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
         wait_for(parts, before)
-        link = await _carry_out(parts, link, before, plan, looks, lease, effects)
+        stored = await parts.store.save(errand.intended(parts), journal=errand.lines(parts))
+        link = await carry_out(parts, errand.begun(stored), stored, may_go, effects)
         return link if link == before else await parts.store.save(link)
-    link = await show(parts, link, looks, lease, before=before)
-    return link if link == before else await parts.store.save(link, journal=of_plan(parts, before, plan, looks))
+    link = await show(parts, errand.done, looks, may_go, before=before)
+    return link if link == before else await parts.store.save(link, journal=errand.lines(parts))
 
 
 class Again(Stale):
@@ -64,54 +107,42 @@ class Again(Stale):
     reason = "again"
 
 
-async def _carry_out(
-    parts: Parts, link: Link, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects
-) -> Link:
-    """Intent, writes, proof. Attempts so far, and an approval, are those of ``before`` until this one succeeds."""
-    done = link
-    link = await parts.store.save(
-        attrs.evolve(
-            link,
-            intent=_intent_of(parts, plan),
-            fence=link.fence + 1,
-            attempts=before.attempts,
-            approved=before.approved,
-            settled=False,
-            shown={},
-        ),
-        journal=of_plan(parts, before, plan, looks),
-    )
-    done = attrs.evolve(done, revision=link.revision, fence=link.fence, shown={})
+async def carry_out(parts: Parts, errand: Errand, stored: Link, may_go: Permit, effects: Effects) -> Link:
+    """Send the writes of an errand whose intent is stored, and prove them: the link, to be stored by the caller.
+
+    Where one fails, what is known by then is stored before the error is raised.
+    """
+    plan, looks, done = errand.plan, errand.looks, errand.done
     seen = dict(looks)
     try:
-        if not before.approved:
+        if not errand.before.approved:
             await _one_too_many(parts, plan)
         for write in plan.writes:
             notes = _joined_notes(parts, done, write)
             try:
-                seen[write.side] = await _send(parts, link, write, seen[write.side], notes, lease)
+                seen[write.side] = await _send(parts, stored, write, seen[write.side], notes, may_go)
             except (Rejected, Unmappable) as error:
                 done = attrs.evolve(done, reviews=(*done.reviews, *refused(parts, write, seen, error)))
                 raise Again("what was refused waits for a person, the rest goes on") from error
             effects_of(effects, write)
             if parts.observers:
-                parts.observe(wrote(parts, link, write, looks[write.side.other]))
+                parts.observe(wrote(parts, stored, write, looks[write.side.other]))
             done = _acknowledge(parts, done, plan, write, looks, seen)
             if notes is not None:
                 done = done.with_shown(write.side, notes)
         if plan.ends:
-            await parts.store.forget(link.refs)
+            await parts.store.forget(stored.refs)
             archives = parts.policy.on_delete is OnDelete.ARCHIVE  # then it is still there
             return attrs.evolve(done, tombstone=_tombstone(parts, looks if archives else seen), base={}, reviews=())
         done = attrs.evolve(done, recent=remembered(done, plan, parts.clock.now()))
         effects.settled += len({d.group for d in plan.decisions if d.row is Row.BOTH_CHANGED and d.writes})
-        return await show(parts, done, seen, lease, claimed=True)
+        return await show(parts, done, seen, may_go, claimed=True)
     except Unconfirmed:
-        through = attrs.evolve(link.open_intent, unconfirmed=True)  # nobody is at work on it any more
-        await parts.store.save(attrs.evolve(link, intent=through))
+        through = attrs.evolve(stored.open_intent, unconfirmed=True)  # nobody is at work on it any more
+        await parts.store.save(attrs.evolve(stored, intent=through))
         raise
     except SyncError:
-        await parts.store.save(attrs.evolve(done, settled=False, attempts=before.attempts, approved=before.approved))
+        await parts.store.save(errand.given_up(done))
         raise
 
 
@@ -176,10 +207,10 @@ def wrote(parts: Parts, link: Link, write: Write, source: Snapshot) -> Wrote:
     return Wrote(link.id, write.side, write.verb, tuple(write.fields), parts.run.id, lag_s)
 
 
-async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, lease: Lease) -> Snapshot:
+async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, may_go: Permit) -> Snapshot:
     replica = parts.replica(write.side)
     seen = await _fresh(parts, write.side, seen)
-    await may_write(parts, link, lease)
+    await may_go(link)
     if write.verb is Verb.DELETE:
         await replica.delete(seen)
         return attrs.evolve(seen, gone=True)
@@ -257,7 +288,7 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
     expected = {**looks[write.side].fields, **write.fields}
     return attrs.evolve(
         link,
-        base={**link.base, **agreed},
+        base=agreed_anew(link.base, agreed),
         reviews=_with_left_over(parts, (*link.reviews, *reviews), {**seen, write.side: now}),
         settled=link.settled and not moved(parts, expected, now.fields, ignore=write.fields),
     )

@@ -19,8 +19,8 @@ own write ends after one look, and a crash is healed by calling it again.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 import attrs
 
@@ -39,7 +39,7 @@ from bidisync.errors import (
     Unavailable,
 )
 from bidisync.events import Failed, Noticed, SystemFailed
-from bidisync.fence import Underway
+from bidisync.fence import Underway, permit
 from bidisync.flapping import calm
 from bidisync.gate import held
 from bidisync.gone import Canaries, weigh
@@ -53,6 +53,7 @@ from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, Revie
 from bidisync.notes import show
 from bidisync.outcome import NOT_FOUND, Effects, Outcome
 from bidisync.parts import Parts, living
+from bidisync.plain import carry, may_be_plain, plain_update
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
@@ -81,6 +82,20 @@ class Explanation:
     replayed: tuple[Replayed, ...] = ()
 
 
+@attrs.frozen
+class _Job:
+    """A record of a chunk, with what is known of it already."""
+
+    ref: Ref
+    rows: Rows
+    known: Link | None
+    effects: Effects | None = None
+
+
+FEW = 2
+"""Fewer plain updates than this are not worth a way of their own."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class Engine:
     """Keeps pairs of records in step. Open it with ``Engine.open``; it owns none of its parts."""
@@ -104,15 +119,19 @@ class Engine:
         """The engine within the pass that it serves, else within a new one for what was named."""
         return self if self.parts.run.id else self.during(Run(self.parts.chance.token()[:16]))
 
-    async def sync(self, ref: Ref, rows: Rows | None = None, known: Link | None = None) -> Outcome:
+    async def sync(
+        self, ref: Ref, rows: Rows | None = None, known: Link | None = None, effects: Effects | None = None
+    ) -> Outcome:
         """Bring one record into step, from wherever it stands, and say how it stands then.
 
         ``known`` is its link as somebody has just read it, where it has two records already and
-        nobody was at work on it: an intent from then says nothing of who is by now.
+        nobody was at work on it: an intent from then says nothing of who is by now. ``effects``
+        are what was done for it already.
         Raises what concerns more than this record: ``Unauthorized``, and ``Unavailable`` for
         a whole system. Everything else becomes the outcome's state.
         """
-        return await self._in_a_run()._observed(ref, Engine._sync_held, rows or {}, known)
+        engine = self._in_a_run()
+        return await engine._observed(ref, Engine._sync_held, rows or {}, known, effects or Effects())
 
     async def impose(self, ref: Ref, choose: Choose, *, by: str) -> Outcome:
         """Give both sides of a linked record the values that a person chose, and bring the rest into step.
@@ -124,28 +143,38 @@ class Engine:
         def work(engine: Engine, ref: Ref, link: Link, lease: Lease, _: Rows, effects: Effects) -> Awaitable[Outcome]:
             return engine._impose_held(choose, by, ref, link, lease, effects)
 
-        return await self._in_a_run()._observed(ref, work, {}, None)
+        return await self._in_a_run()._observed(ref, work, {}, None, Effects())
 
-    async def _observed(self, ref: Ref, work: Work, rows: Rows, known: Link | None = None) -> Outcome:
+    async def _observed(self, ref: Ref, work: Work, rows: Rows, known: Link | None, effects: Effects) -> Outcome:
         """The outcome of the work, once observers know of it."""
         began = self.parts.clock.monotonic()
+        with self._failures_observed():
+            outcome = await self._tried(ref, work, rows, known, effects)
+        return self._told(outcome, began)
+
+    @contextmanager
+    def _failures_observed(self) -> Iterator[None]:
+        """Observers know of a system that fails as a whole."""
         try:
-            outcome = await self._tried(ref, work, rows, known)
+            yield
         except (Unavailable, Unauthorized) as error:
             if error.system:
                 self.parts.observe(SystemFailed(error.system, error.reason, self.parts.run.id))
             raise
+
+    def _told(self, outcome: Outcome, began: float) -> Outcome:
+        """The outcome, once observers know of it."""
         if self.parts.observers:
             self.parts.observe(outcome.examined(self.parts.run.id, self.parts.clock.monotonic() - began))
         return outcome
 
-    async def _tried(self, ref: Ref, work: Work, rows: Rows, known: Link | None) -> Outcome:
+    async def _tried(self, ref: Ref, work: Work, rows: Rows, known: Link | None, effects: Effects) -> Outcome:
         """The outcome of the work on a link that is held meanwhile; from the top where a record moved.
 
         A known link without an intent needs no second reading: nothing is sent before it is
         saved, and that is refused where somebody else has changed it.
         """
-        effects, link = Effects(), Link.begin(ref)
+        link = Link.begin(ref)
         for attempt in range(1, self.parts.limits.requeues + 1):
             try:
                 link = known or await self._link_of(ref)
@@ -154,22 +183,30 @@ class Engine:
                     known = None
                     effects.begin(link)
                     return await work(self, ref, link, lease, rows, effects)
-            except Underway as error:
-                return self._later(ref, link, error, effects, error.until)
-            except (Stale, Contended) as error:
+            except SyncError as error:
+                outcome = await self._answer(ref, link, error, effects)
+                if outcome is not None:
+                    return outcome
                 rows, last = {}, error
                 if isinstance(error, Contended):
                     delay = self.parts.backoff.delay(error, attempt, self.parts.chance.fraction())
                     await self.parts.clock.sleep(delay or 0.0)
-            except Moved as error:
-                return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
-            except Merged as error:
-                return await self._merged(ref, error, effects)
-            except ParentNotLinked as error:
-                return await self._waits(ref, error, effects)
-            except SyncError as error:
-                return await self._failed(ref, error, effects)
         return self._later(ref, link, last, effects, self.parts.clock.now())
+
+    async def _answer(self, ref: Ref, link: Link, error: SyncError, effects: Effects) -> Outcome | None:
+        """What follows from an error; ``None`` where all that follows is another try from the top."""
+        match error:
+            case Underway():
+                return self._later(ref, link, error, effects, error.until)
+            case Stale() | Contended():
+                return None
+            case Moved():
+                return attrs.evolve(Outcome.of(ref, link, effects), reason=error.reason)
+            case Merged():
+                return await self._merged(ref, error, effects)
+            case ParentNotLinked():
+                return await self._waits(ref, error, effects)
+        return await self._failed(ref, error, effects)
 
     async def sync_many(self, refs: Iterable[Ref], rows: Rows | None = None) -> list[Outcome]:
         """Bring many records into step, a bounded number at once, with their reads in bulk.
@@ -186,39 +223,69 @@ class Engine:
     async def deal(self, refs: Sequence[Ref], rows: Rows, tell: Callable[[Outcome], object]) -> None:
         """The same, with each outcome told as it comes; reads are made just before they are needed.
 
-        The index knows the rows already.
+        The index knows the rows already. Of each chunk, plain updates are done together.
         """
-        begun: set[str] = set()
-        done: set[Ref] = set()
+        begun: set[int] = set()  # the hashes of links, and of records, in place of their names: there may be many
+        done: set[int] = set()
 
-        async def groups() -> AsyncIterator[list[tuple[Ref, Rows, Link | None]]]:
+        def finish(outcome: Outcome) -> None:
+            done.update(map(hash, outcome.refs))
+            tell(outcome)
+
+        async def groups() -> AsyncIterator[list[_Job]]:
             for start in range(0, len(refs), self.parts.limits.chunk):
-                group = [ref for ref in refs[start : start + self.parts.limits.chunk] if ref not in done]
+                group = [ref for ref in refs[start : start + self.parts.limits.chunk] if hash(ref) not in done]
                 links = await self.parts.store.load(group)
                 chosen: dict[str, Ref] = {}
                 for ref in group:
                     id = links[ref].id if ref in links else str(ref)
-                    if id not in begun:
+                    if hash(id) not in begun:
                         chosen.setdefault(id, ref)
-                begun.update(chosen)
+                begun.update(map(hash, chosen))
                 read = ChainMap(await self._read(chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
                 known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side) and not link.intent}
-                yield [(ref, read, known.get(ref)) for ref in chosen.values()]
+                yield await self._plain([_Job(ref, read, known.get(ref)) for ref in chosen.values()], finish)
 
-        async def one(job: tuple[Ref, Rows, Link | None]) -> None:
-            ref, read, link = job
-            if ref not in done:
-                outcome = await self.sync(ref, read, link)
-                done.update(outcome.refs)
-                tell(outcome)
+        async def one(job: _Job) -> None:
+            if hash(job.ref) not in done:
+                finish(await self.sync(job.ref, job.rows, job.known, job.effects))
 
         await group_by_group(groups(), one, self.parts.limits.concurrency)
 
+    async def _plain(self, jobs: list[_Job], finish: Callable[[Outcome], object]) -> list[_Job]:
+        """What is left of a chunk once its plain updates are done together."""
+        parts, began = self.parts, self.parts.clock.monotonic()
+        if not may_be_plain(parts):
+            return jobs
+        updates = [
+            update
+            for job in jobs
+            if job.known and (update := plain_update(parts, job.ref, job.known, job.rows, self.index.secret))
+        ]
+        if len(updates) < FEW:
+            return jobs
+        with self._failures_observed():
+            carried = await carry(parts, updates)
+        left = {job.ref: job for job in jobs}
+        for update in carried:
+            outcome = None
+            if update.error is not None:
+                outcome = await self._answer(update.ref, update.link, update.error, update.effects)
+            elif update.done is not None and update.done.settled:
+                outcome = Outcome.of(update.ref, update.done, update.effects)
+            if outcome is None:
+                left[update.ref] = _Job(update.ref, {}, None, update.effects)
+            else:
+                del left[update.ref]
+                finish(self._told(outcome, began))
+        return list(left.values())
+
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
-        """The hinted records in bulk; where a list brought them along, their counterparts."""
+        """The hinted records in bulk; where a list brought them along, or both may be dealt with so, their counterparts."""
         wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
+        both = may_be_plain(self.parts)
         for ref in refs:
-            for known in links[ref].refs if ref in links and ref in rows else (ref,):
+            for known in links[ref].refs if ref in links and (both or ref in rows) else (ref,):
                 if known not in rows:
                     wanted[known.side].append(known.id)
         found: dict[Ref, Snapshot] = {}
@@ -279,7 +346,7 @@ class Engine:
         meeting = Meeting.under(lease, self.parts, self.index, effects)
         if twin_due(self.parts, link):
             link = await look_for_twin(self.parts, self.index, meeting.creation, link)
-        if link.intent is not None and link.intent.verb is Verb.CREATE:
+        if link.creating:
             link = await meeting.creation.recover(link)
             if link.intent is not None:
                 return Outcome.of(ref, link, effects, retry_at=link.intent.not_before)
@@ -396,7 +463,7 @@ class Engine:
         )
         untold = any(mine.fields.get(name) not in (None, ABSENT) for name in self._never_agreed(link))
         settled = settled and not mine.unreadable and not untold
-        shown = await show(self.parts, attrs.evolve(link, settled=settled), {side: mine}, lease)
+        shown = await show(self.parts, attrs.evolve(link, settled=settled), {side: mine}, permit(self.parts, lease))
         return shown if shown == link else await self.parts.store.save(shown)
 
     def _never_agreed(self, link: Link) -> list[str]:
@@ -495,7 +562,7 @@ class Engine:
         if not parts.show_state:
             return
         looks = {r.side: effects.looks.get(r.side) or await parts.replica(r.side).get(r.id) for r in sides}
-        shown = await show(parts, link, looks, lease, claimed=link.intent is not None)
+        shown = await show(parts, link, looks, permit(parts, lease), claimed=link.intent is not None)
         if shown != link:
             await parts.store.save(attrs.evolve(shown, settled=link.settled, intent=link.intent))
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from bidisync.errors import Contended
 from bidisync.model import Side, Value, Verb
 from bidisync.parts import Parts
 from bidisync.protocols import Lease
 from bidisync.state import Intent, Link
+
+
+Permit: TypeAlias = Callable[[Link], Awaitable[None]]
+"""Asked before each request for a link; raises where it may not go out now."""
 
 
 class Underway(Contended):
@@ -41,13 +46,26 @@ async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
     """
     if link.intent is not None and parts.clock.now() > link.intent.sent_at + parts.locks.lease_s:
         raise Contended("what was about to be written is too old to be sent")
-    needed = parts.limits.request_timeout_s + 0.1 * parts.locks.lease_s
-    if lease.remaining() < needed:
+    if not lasts(parts, lease):
         await lease.renew()
-        if lease.remaining() < needed:
+        if not lasts(parts, lease):
             raise Contended("the lease ends before a request could")
     if await parts.store.fence(link) != link.fence:
         raise Contended("somebody else took this record over")
+
+
+def lasts(parts: Parts, lease: Lease) -> bool:
+    """Whether a request that starts now ends within the lease."""
+    return lease.remaining() >= parts.limits.request_timeout_s + 0.1 * parts.locks.lease_s
+
+
+def permit(parts: Parts, lease: Lease) -> Permit:
+    """Leave to write as long as this lease and the stored fence allow it."""
+
+    def ask(link: Link) -> Awaitable[None]:
+        return may_write(parts, link, lease)
+
+    return ask
 
 
 def intent_for(

@@ -8,7 +8,7 @@ import attrs
 
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
 from bidisync.schema import Field, alike
-from bidisync.state import Agreement
+from bidisync.state import Agreed, Agreement
 from bidisync.table import ROW_OF
 
 
@@ -71,17 +71,17 @@ def moved_fields(
     fields: Sequence[Field], base: Mapping[str, Agreement], lefts: Fields, rights: Fields
 ) -> Sequence[Field]:
     """The fields that are not just as the base has them: all that is worth a look, found fast."""
+    agreed = Agreed.of(base)
+    left, right = agreed.left, agreed.right
+    if left == lefts and right == rights and len(left) == len(fields):
+        return ()
     try:
-        return [
-            field
-            for field in fields
-            if (agreed := base[(name := field.name)]).left != lefts[name] or agreed.right != rights[name]
-        ]
+        return [field for field in fields if left[(n := field.name)] != lefts[n] or right[n] != rights[n]]
     except KeyError:  # one that has no base, or was not delivered
         return [
             field
             for field in fields
-            if (known := base.get(field.name)) is None
-            or known.left != lefts.get(field.name, ABSENT)
-            or known.right != rights.get(field.name, ABSENT)
+            if (name := field.name) not in left
+            or left[name] != lefts.get(name, ABSENT)
+            or right[name] != rights.get(name, ABSENT)
         ]

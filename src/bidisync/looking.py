@@ -16,17 +16,11 @@ Rows = Mapping[Ref, Snapshot]
 
 
 async def look(parts: Parts, canaries: Canaries, ref: Ref, link: Link, rows: Rows) -> Snapshot:
-    """The record as it is: the row that a list brought along, else a read by id.
-
-    A row from before the last write or read of the record shows the past, and would take
-    back what was written since.
-    """
-    replica, row, shadow = parts.replica(ref.side), rows.get(ref), link.shadow(ref.side)
-    newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)
-    complete = replica.capabilities.row_is_complete
-    if row is not None and newer and complete and not _outdated(shadow, row, row.seen_at):
+    """The record as it is: the row that a list brought along, else a read by id."""
+    row = listed(parts, ref, link, rows)
+    if row is not None:
         return row
-    limits = parts.limits
+    replica, shadow, limits = parts.replica(ref.side), link.shadow(ref.side), parts.limits
     asked, snapshot = parts.clock.now(), await replica.get(ref.id)
     canaries.heard(ref.side, snapshot, parts.clock.now())
     for _ in range(limits.rereads):
@@ -37,6 +31,19 @@ async def look(parts: Parts, canaries: Canaries, ref: Ref, link: Link, rows: Row
     if _outdated(shadow, snapshot, asked):
         raise Outdated("the record is still shown as it was before our last write")
     return snapshot
+
+
+def listed(parts: Parts, ref: Ref, link: Link, rows: Rows) -> Snapshot | None:
+    """The row that a list brought along, if a decision may stand on it.
+
+    A row from before the last write or read of the record shows the past, and would take
+    back what was written since.
+    """
+    row, shadow = rows.get(ref), link.shadow(ref.side)
+    if row is None or not parts.replica(ref.side).capabilities.row_is_complete:
+        return None
+    newer = shadow is None or row.seen_at > shadow.seen_at
+    return row if newer and not _outdated(shadow, row, row.seen_at) else None
 
 
 def _outdated(shadow: Shadow | None, snapshot: Snapshot, asked: float) -> bool:

@@ -15,7 +15,7 @@ from bidisync.create import TWIN, UNCONFIRMED, Creation
 from bidisync.errors import Contended
 from bidisync.identity import shares_strong
 from bidisync.index import Index
-from bidisync.model import Defer, Ref, Review, ReviewKind, Side, Snapshot, Verb
+from bidisync.model import Defer, Ref, Review, ReviewKind, Side, Snapshot
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
 from bidisync.protocols import Lease
@@ -136,7 +136,7 @@ class Meeting:
 
     async def _not_just_made(self, link: Link, mine: Snapshot, side: Side) -> None:
         """Refuse to take for new what a create that is still open may have made."""
-        for other in await self.parts.store.open_intents():
+        for other in await self.parts.store.open_creates():
             if (
                 other.id != link.id
                 and _is_making(other, side)
@@ -158,4 +158,4 @@ async def named_anew(index: Index, link: Link, side: Side, row: Snapshot) -> boo
 
 def _is_making(link: Link, side: Side) -> bool:
     """Whether a create towards that side is open."""
-    return link.intent is not None and link.intent.verb is Verb.CREATE and link.intent.side is side
+    return link.creating and link.open_intent.side is side

@@ -5,13 +5,12 @@ from __future__ import annotations
 import attrs
 
 from bidisync.errors import Stale, SyncError, Unconfirmed
-from bidisync.fence import intent_for, may_write, wait_for_writer
+from bidisync.fence import Permit, intent_for, wait_for_writer
 from bidisync.guards import held_review
 from bidisync.model import LinkState, Notes, Side, Verb
 from bidisync.outcome import reason_of
 from bidisync.parts import Parts
 from bidisync.proof import Looks, moved
-from bidisync.protocols import Lease
 from bidisync.state import Link, Shadow
 
 
@@ -32,7 +31,7 @@ def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) 
 
 
 async def show(
-    parts: Parts, link: Link, looks: Looks, lease: Lease, *, before: Link | None = None, claimed: bool = False
+    parts: Parts, link: Link, looks: Looks, permit: Permit, *, before: Link | None = None, claimed: bool = False
 ) -> Link:
     """Write the notes of the link where they are due; the link, with what is shown now.
 
@@ -53,7 +52,7 @@ async def show(
             wait_for_writer(parts, before or link)
             link, ours = await _claim(parts, link, side), True
         try:
-            await may_write(parts, link, lease)
+            await permit(link)
             proof = await replica.update(snapshot, {}, notes=notes)
             now = proof if proof is not None else await replica.get(snapshot.id)
         except Stale:

@@ -34,6 +34,10 @@ class Effects:
             self.open_before = open_conflicts(link)
 
 
+_SIDES = {sides: sides for sides in map(frozenset, ((), (Side.LEFT,), (Side.RIGHT,), Side))}
+"""Each set of sides once, so that the outcomes of many share them."""
+
+
 @attrs.frozen
 class Outcome:
     """How one record stands after it was dealt with, and what was done for it.
@@ -64,9 +68,9 @@ class Outcome:
             link_id=link.id,
             state=link.state,
             reason=reason_of(link),
-            created=frozenset(effects.created),
-            updated=frozenset(effects.updated),
-            deleted=frozenset(effects.deleted),
+            created=_SIDES[frozenset(effects.created)],
+            updated=_SIDES[frozenset(effects.updated)],
+            deleted=_SIDES[frozenset(effects.deleted)],
             adopted=effects.adopted,
             settled=effects.settled,
             opened=len(now - before),
@@ -79,6 +83,11 @@ class Outcome:
     def open(self) -> bool:
         """Whether this record is due again by itself."""
         return self.retry_at is not None
+
+    @property
+    def in_step(self) -> bool:
+        """Whether nothing is left to say about this record."""
+        return self.state is LinkState.IN_SYNC and not self.reason and not self.open
 
     def examined(self, run: str, duration_s: float) -> Examined:
         """The same for observers."""
@@ -101,8 +110,12 @@ def reason_of(link: Link) -> str:
 
 @attrs.define
 class Tally:
-    """Sums over the outcomes of a pass; the last outcome of a link is the one that counts."""
+    """Sums over the outcomes of a pass; the last outcome of a link is the one that counts.
 
+    ``lean``: of links that are in step at the end only their number is kept.
+    """
+
+    lean: bool = False
     created: Counter[Side] = attrs.Factory(Counter)
     updated: Counter[Side] = attrs.Factory(Counter)
     deleted: Counter[Side] = attrs.Factory(Counter)
@@ -134,7 +147,11 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome; a record that is dealt with again is examined once."""
-        self._last[outcome.link_id] = outcome
+        if self.lean and outcome.in_step:
+            self._last.pop(outcome.link_id, None)
+            self._resting.add((outcome.link_id,))
+        else:
+            self._last[outcome.link_id] = outcome
         self.created.update(outcome.created)
         self.updated.update(outcome.updated)
         self.deleted.update(outcome.deleted)
@@ -143,8 +160,13 @@ class Tally:
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
-        """The last outcome of every link that was dealt with, by link."""
+        """The last outcome of every link that was dealt with, by link; a lean tally leaves out those in step."""
         return self._last
+
+    def found(self, link_id: str) -> bool:
+        """Whether this link was dealt with, and its records are there."""
+        outcome = self._last.get(link_id)
+        return link_id in self._resting if outcome is None else outcome.state is not LinkState.GONE
 
     def states(self) -> Counter[LinkState]:
         """How many of the records examined stand in which state."""

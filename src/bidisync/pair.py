@@ -34,6 +34,10 @@ IN_PROCESS = Limits(concurrency=100, chunk=200, grace_s=0.0)
 """Bounds for stores that answer at once, and say for certain that a record is not there."""
 
 
+KEPT = 5_000
+"""Rows of changed records that are kept between their list and their turn; more are asked for again, which costs little here."""
+
+
 @attrs.frozen
 class Pair:
     """Two stores and what is remembered of them. Open it with ``open_pair``."""
@@ -45,12 +49,13 @@ class Pair:
         """Bring both into step: what changed since the last time, wherever that was.
 
         ``everything`` reads both in full, which finds whatever is missing; that is the
-        default unless both tell what changed.
+        default unless both tell what changed. The tally counts everybody, and has the outcomes
+        of those that are not in step.
         """
         if everything is None:
             replicas = self.engine.parts.replicas.values()
             everything = not all(replica.capabilities.changed_since for replica in replicas)
-        return await Sweep(self.engine).run(everything=everything)
+        return await Sweep(self.engine, keep_rows=KEPT, lean=True).run(everything=everything)
 
     async def sync_one(self, ref: Ref | str) -> Outcome:
         """Bring one record into step: ``left:ID`` or ``right:ID``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from bidisync.events import Event
 from bidisync.model import (
@@ -211,8 +211,8 @@ class StateStore(Protocol):
         """The fence that is stored now; another than the link's means: somebody took over."""
         ...
 
-    async def open_intents(self) -> Sequence[Link]:
-        """Links with an intent that nobody has finished."""
+    async def open_creates(self) -> Sequence[Link]:
+        """Links with a create that nobody has finished (``Link.creating``)."""
         ...
 
     async def unsettled(self) -> Sequence[Link]:
@@ -269,6 +269,18 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what was acknowledged stays."""
+        ...
+
+
+@runtime_checkable
+class SavesMany(Protocol):
+    """A state store that stores many links in one go: then plain updates are stored a chunk at a time."""
+
+    async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
+        """Store each link with its journal lines, all in one commit or none; as ``save`` otherwise.
+
+        Each is stored already, and has the same records as when it was read.
+        """
         ...
 
 
@@ -410,6 +422,15 @@ class LockProvider(Protocol):
 
     def hold(self, key: str) -> AbstractAsyncContextManager[Lease]:
         """Hold the key; ``Contended`` if somebody else does, ``Unavailable`` if nobody can tell."""
+        ...
+
+
+@runtime_checkable
+class HoldsFree(Protocol):
+    """Locks that can hold many keys at once, without waiting: then plain updates are done a chunk at a time."""
+
+    def hold_free(self, keys: Sequence[str]) -> AbstractAsyncContextManager[Mapping[str, Lease]]:
+        """Hold those of the keys that nobody holds: a lease for each of these; the others are left out."""
         ...
 
 

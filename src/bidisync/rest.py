@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from bidisync.model import ABSENT, Fields, Ref, Seen, Value
-from bidisync.state import Agreement, Link, Shadow
+from bidisync.state import Agreed, Agreement, Link, Shadow
 
 if TYPE_CHECKING:
     import cattrs
@@ -88,26 +88,39 @@ def _same(one: Seen, other: Seen) -> bool:
     return one is other or (type(one) is type(other) and type(one) in _EVIDENT and one == other)
 
 
+def _alike(one: Fields, other: Fields) -> bool:
+    """Whether two records have the same form at rest, found fast; false where that would take a closer look."""
+    if one is other:
+        return True
+    types = list(map(type, one.values()))
+    return one == other and types == list(map(type, other.values())) and _EVIDENT.issuperset(types)
+
+
 def _short(link: Link, document: dict[str, Any]) -> dict[str, Any]:
     """The document of a link, with what its shadows and its base have in common once."""
     left, right = link.left_shadow, link.right_shadow
     if left is None or right is None:
         document.update(_base_to_rest(link.base))
         return document
-    mine, theirs = left.fields, right.fields
-    if mine.keys() == theirs.keys():
+    mine, theirs, base = left.fields, right.fields, Agreed.of(link.base)
+    if _alike(mine, theirs):
+        document["right_shadow"].update(fields={}, as_left=True)
+    elif mine.keys() == theirs.keys():
         other = {name: value for name, value in theirs.items() if not _same(value, mine[name])}
-        document["right_shadow"] |= {"fields": _fields_to_rest(other), "as_left": True}
+        document["right_shadow"].update(fields=_fields_to_rest(other), as_left=True)
+    if _alike(base.left, mine) and _alike(base.right, theirs):
+        document["agreed"] = True
+        return document
     shown = [
         name
-        for name, agreed in link.base.items()
-        if name in mine and name in theirs and _same(agreed.left, mine[name]) and _same(agreed.right, theirs[name])
+        for name, value in base.left.items()
+        if name in mine and name in theirs and _same(value, mine[name]) and _same(base.right[name], theirs[name])
     ]
-    if len(shown) == len(link.base) == len(mine):
+    if len(shown) == len(base) == len(mine):
         document["agreed"] = True
     else:
-        document["agreed"] = shown
-        document.update(_base_to_rest({name: value for name, value in link.base.items() if name not in set(shown)}))
+        document["agreed"], there = shown, set(shown)
+        document.update(_base_to_rest({name: base[name] for name in base if name not in there}))
     return document
 
 
@@ -121,27 +134,29 @@ def _made(document: dict[str, Any]) -> dict[str, Any]:
     document = dict(document)
     left, right = document.get("left_shadow"), document.get("right_shadow")
     if isinstance(left, dict) and isinstance(right, dict) and right.pop("as_left", False):
-        right["fields"] = {**left["fields"], **right["fields"]}
+        right["fields"] = {**left["fields"], **right["fields"]} if right["fields"] else left["fields"]
     structure = _converter().structure
     for name, shadow in (("left_shadow", left), ("right_shadow", right)):
         if shadow is not None:
             document[name] = structure(shadow, Shadow)
-    base = {
-        name: Agreement(_seen_from_rest(pair["left"]), _seen_from_rest(pair["right"]))
-        for name, pair in document.get("base", {}).items()
-    }
-    agreed = document.pop("agreed", ())
+    agreed, told = document.pop("agreed", ()), document.pop("base", {})
+    lefts = {name: _seen_from_rest(pair["left"]) for name, pair in told.items()}
+    rights = {name: _seen_from_rest(pair["right"]) for name, pair in told.items()}
     if agreed:
         mine, theirs = document["left_shadow"].fields, document["right_shadow"].fields
-        base |= {name: Agreement(mine[name], theirs[name]) for name in (mine if agreed is True else agreed)}
-    document["base"] = base
+        if agreed is True and mine.keys() == theirs.keys():
+            lefts, rights = mine, theirs
+        else:
+            names = mine if agreed is True else agreed
+            lefts |= {name: mine[name] for name in names}
+            rights |= {name: theirs[name] for name in names}
+    document["base"] = Agreed(lefts, rights)
     return document
 
 
-def _base_from_rest(base: Any, _type: object) -> Mapping[str, Agreement]:
+def _made_already(value: Any, _type: object) -> Any:
     """As ``_made`` left it."""
-    made: Mapping[str, Agreement] = base
-    return made
+    return value
 
 
 @cache
@@ -164,9 +179,9 @@ def _converter() -> cattrs.Converter:
         converter,
         _cattrs_forbid_extra_keys=True,
         _cattrs_detailed_validation=False,
-        base=override(struct_hook=_base_from_rest),
-        left_shadow=override(struct_hook=_base_from_rest),
-        right_shadow=override(struct_hook=_base_from_rest),
+        base=override(struct_hook=_made_already),
+        left_shadow=override(struct_hook=_made_already),
+        right_shadow=override(struct_hook=_made_already),
     )
     converter.register_structure_hook(Link, lambda document, type_: parse(_made(document), type_))
     converter.register_unstructure_hook(Link, lambda link: _short(link, _told(link)))

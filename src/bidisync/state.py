@@ -7,7 +7,7 @@ it is checked again before each remote write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -80,6 +80,44 @@ class Agreement:
     def on(self, side: Side) -> Seen:
         """That side's spelling."""
         return self.left if side is Side.LEFT else self.right
+
+
+@attrs.frozen(eq=False, repr=False)
+class Agreed(Mapping[str, Agreement]):
+    """The base of a link, kept as the record of each side that was agreed on; both have the same fields."""
+
+    left: Fields
+    right: Fields
+
+    @classmethod
+    def of(cls, base: Mapping[str, Agreement]) -> Agreed:
+        """The same base, kept so."""
+        if isinstance(base, Agreed):
+            return base
+        return cls({name: one.left for name, one in base.items()}, {name: one.right for name, one in base.items()})
+
+    def __getitem__(self, name: str) -> Agreement:
+        return Agreement(self.left[name], self.right[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.left)
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.left)} fields>"
+
+
+NEVER_AGREED = Agreed({}, {})
+
+
+def agreed_anew(base: Mapping[str, Agreement], anew: Mapping[str, Agreement]) -> Mapping[str, Agreement]:
+    """The base, with what was agreed on anew."""
+    if not anew:
+        return base
+    before, now = Agreed.of(base), Agreed.of(anew)
+    return Agreed({**before.left, **now.left}, {**before.right, **now.right})
 
 
 @attrs.frozen
@@ -186,7 +224,7 @@ class Link:
     origin: Ref
     left_id: str | None = None
     right_id: str | None = None
-    base: Mapping[str, Agreement] = attrs.field(factory=dict, repr=lambda base: f"<{len(base)} fields>")
+    base: Agreed = attrs.field(default=NEVER_AGREED, converter=Agreed.of)
     left_shadow: Shadow | None = None
     right_shadow: Shadow | None = None
     intent: Intent | None = None
@@ -241,6 +279,11 @@ class Link:
         if self.intent is None:
             raise ValueError("this link has no open intent")
         return self.intent
+
+    @property
+    def creating(self) -> bool:
+        """Whether a create that was begun for it is not finished."""
+        return self.intent is not None and self.intent.verb is Verb.CREATE
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -313,7 +356,7 @@ class Link:
             return LinkState.HELD
         if ReviewKind.READ_ONLY in kinds or ReviewKind.DRIFT in kinds:
             return LinkState.REVIEW
-        if self.intent is not None and self.intent.verb is Verb.CREATE:
+        if self.creating:
             return LinkState.CREATING
         if self.attempts.count:
             return LinkState.RETRY

@@ -23,7 +23,7 @@ from bidisync.forecast import Forecast
 from bidisync.guards import DAY_S, Occasion, Run
 from bidisync.looking import nothing_new, unmoved
 from bidisync.meet import named_anew
-from bidisync.model import LinkState, Page, Ref, Side, Snapshot
+from bidisync.model import Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
 from bidisync.roll import Roll
 from bidisync.scope import baseline_done
@@ -69,6 +69,8 @@ class _Work:
 class Sweep:
     """Passes of one engine. ``patience_s`` is the longest that a later round waits for a retry.
 
+    ``keep_rows`` is how many rows of moved records are kept until their turn; ``lean`` makes
+    tallies that keep no outcome of those in step: so memory stays small however many changed.
     ``rotation`` is how many linked records a pass looks at by id, where a side's list was
     found to leave some out.
     """
@@ -77,6 +79,7 @@ class Sweep:
     patience_s: float = 120.0
     keep_rows: int = 20_000
     rotation: int = 200
+    lean: bool = False
 
     async def run(
         self,
@@ -92,7 +95,7 @@ class Sweep:
         changes seen on that side are dealt with. Raises ``Unavailable``, ``RateLimited`` and
         ``Unauthorized`` when a system fails as a whole; what was done until then is kept.
         """
-        parts, tally = self.engine.parts, Tally()
+        parts, tally = self.engine.parts, Tally(lean=self.lean)
         began = parts.clock.monotonic()
         occasion = Occasion.FULL if everything else Occasion.POLL
         run = Run(parts.chance.token()[:16], occasion)
@@ -143,7 +146,7 @@ class Sweep:
         self, refs: list[Ref], *, rounds: int = 3, progress: Progress | None = None, run: Run | None = None
     ) -> Tally:
         """The given records, in up to ``rounds`` rounds, as a run of their own unless one is given."""
-        tally = Tally()
+        tally = Tally(lean=self.lean)
         work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
         engine = self.engine.during(run or Run(self.engine.parts.chance.token()[:16]))
         await self._deal(engine, refs, work, tally, progress)
@@ -285,11 +288,7 @@ class Sweep:
 
     async def _remember_partial(self, suspects: dict[str, Ref], tally: Tally) -> None:
         """Remember of each side whether its list leaves out records that are there."""
-        there = {
-            ref.side
-            for link_id, ref in suspects.items()
-            if link_id in tally.outcomes and tally.outcomes[link_id].state is not LinkState.GONE
-        }
+        there = {ref.side for link_id, ref in suspects.items() if tally.found(link_id)}
         for side in Side:
             await self.engine.parts.store.set_mark(f"partial:{side.value}", "yes" if side in there else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import attrs
@@ -55,11 +55,29 @@ class LocalLocks:
                 del self.held[key]
             lease.over.set()
 
+    @asynccontextmanager
+    async def hold_free(self, keys: Sequence[str]) -> AsyncIterator[Mapping[str, Lease]]:
+        """Hold those of the keys that nobody holds, without waiting."""
+        ends_at = self.clock.monotonic() + self.lease_s
+        leases = {key: LocalLease(self, key, ends_at) for key in keys if self._is_free(key)}
+        self.held.update(leases)
+        try:
+            yield leases
+        finally:
+            for key, lease in leases.items():
+                if self.held.get(key) is lease:
+                    del self.held[key]
+                lease.over.set()
+
+    def _is_free(self, key: str) -> bool:
+        holder = self.held.get(key)
+        return holder is None or holder.remaining() <= 0
+
     async def _take(self, key: str) -> LocalLease:
         gives_up_at = self.clock.monotonic() + self.wait_s
         while True:
             holder = self.held.get(key)
-            if holder is None or holder.remaining() <= 0:
+            if holder is None or self._is_free(key):
                 lease = LocalLease(self, key, self.clock.monotonic() + self.lease_s)
                 self.held[key] = lease
                 return lease

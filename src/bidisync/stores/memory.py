@@ -68,11 +68,7 @@ class MemoryStore:
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link in place of the revision that it was read at."""
         for old in (link, *absorbs):
-            stored = self._links.get(old.id)
-            if (0 if stored is None else stored.revision) != old.revision:
-                raise Contended("somebody else changed this link")
-            if stored is not None and old.fence < stored.fence:
-                raise Contended("somebody else took this link over")
+            self._refuse_unless_read(old)
         before = self._links.get(link.id)
         gone = {old.id for old in absorbs} | {link.id}
         if any(self._owners.get(ref, link.id) not in gone for ref in link.refs):
@@ -87,6 +83,20 @@ class MemoryStore:
         self._links[link.id] = link
         self._journal.extend(journal)
         return link
+
+    async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
+        """Store each link in place of the revision that it was read at, all or none."""
+        for link, _ in links:
+            self._refuse_unless_read(link)
+        return [await self.save(link, journal=journal) for link, journal in links]
+
+    def _refuse_unless_read(self, link: Link) -> None:
+        """``Contended`` where the stored link is not the one that was read."""
+        stored = self._links.get(link.id)
+        if (0 if stored is None else stored.revision) != link.revision:
+            raise Contended("somebody else changed this link")
+        if stored is not None and link.fence < stored.fence:
+            raise Contended("somebody else took this link over")
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, and take the values out of its journal."""
@@ -120,9 +130,9 @@ class MemoryStore:
         """The fence that is stored now."""
         return self._links[link.id].fence if link.id in self._links else 0
 
-    async def open_intents(self) -> Sequence[Link]:
-        """Links with an intent that nobody has finished."""
-        return [link for link in self._links.values() if link.intent is not None]
+    async def open_creates(self) -> Sequence[Link]:
+        """Links with a create that nobody has finished."""
+        return [link for link in self._links.values() if link.creating]
 
     async def unsettled(self) -> Sequence[Link]:
         """Links that are due again by themselves."""

@@ -45,6 +45,7 @@ class SqlStore:
     _writer: Writer = attrs.field(repr=False)
     _seal: Seal = attrs.field(default=Plain(), repr=False)
     _shred: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
+    _creates: dict[str, Link] = attrs.field(factory=dict, init=False, repr=False)  # the open ones, by what is stored
 
     @property
     def commits(self) -> int:
@@ -96,6 +97,17 @@ class SqlStore:
         await self._run(transaction, [self._leaf(line) for line in journal])
         return stored
 
+    async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
+        """Store each link in place of the revision that it was read at, all or none."""
+        savings = [self._saving(link, journal) for link, journal in links]
+
+        def transaction(connection: Connection) -> None:
+            for _, saving in savings:
+                saving(connection)
+
+        await self._run(transaction, [self._leaf(line) for _, journal in links for line in journal])
+        return [stored for stored, _ in savings]
+
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, take the values out of its journal, and leave nothing of them in the files."""
         stored, saving = self._saving(link, journal)
@@ -120,7 +132,7 @@ class SqlStore:
             self._seal.seal(stored_text(to_rest(stored))),
             stored.revision,
             stored.fence,
-            int(stored.intent is not None),
+            int(stored.creating),
             int(stored.due),
             int(stored.waits),
             int(stored.watch is not None),
@@ -167,9 +179,11 @@ class SqlStore:
             raise await self._moved()
         return int(fence or 0)
 
-    async def open_intents(self) -> Sequence[Link]:
-        """Links with an intent that nobody has finished."""
-        return await self._links_where("intent = 1")
+    async def open_creates(self) -> Sequence[Link]:
+        """Links with a create that nobody has finished; asked before each create, so those of before are kept read."""
+        found = await self._query("SELECT document FROM link WHERE intent = 1 ORDER BY id")
+        self._creates = {text: self._creates.get(text) or self._link(text) for (text,) in found}
+        return [link for link in self._creates.values() if link.creating]
 
     async def unsettled(self) -> Sequence[Link]:
         """Links that are due again by themselves."""

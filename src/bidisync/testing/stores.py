@@ -151,7 +151,7 @@ async def _lists(store: StateStore) -> None:
         await store.save(link)
     listed = [link.id async for group in store.links() for link in group]
     assert sorted(listed) == sorted(link.id for link in links), "every link is listed once"
-    assert {link.id for link in await store.open_intents()} == {"left:1"}, "open intents are found"
+    assert {link.id for link in await store.open_creates()} == {"left:1"}, "open creates are found"
     assert {link.id for link in await store.unsettled()} == {"left:1", "left:due"}, "what is due is found"
     assert (await store.count())["in_sync"] == 1201, "links are counted by their state"
     assert {link.id for link in await store.waiting()} == {"left:1"}, "what waits for a person is found"

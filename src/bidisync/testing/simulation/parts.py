@@ -171,10 +171,10 @@ class SimStore:
         await self._trip()
         return await self.inner.fence(link)
 
-    async def open_intents(self) -> Sequence[Link]:
-        """Links with an intent that nobody has finished."""
+    async def open_creates(self) -> Sequence[Link]:
+        """Links with a create that nobody has finished."""
         await self._trip()
-        return await self.inner.open_intents()
+        return await self.inner.open_creates()
 
     async def unsettled(self) -> Sequence[Link]:
         """Links that are due again by themselves."""

@@ -159,7 +159,8 @@ async def _rest(world: World, process: Process) -> None:
             except SyncError as error:
                 world.told(error)
             due = [link.attempts.next_at for link in await world.store.inner.unsettled()]
-            open_until = [link.intent.not_before for link in await world.store.inner.open_intents() if link.intent]
+            links = [link async for group in world.store.inner.links() for link in group]
+            open_until = [link.intent.not_before for link in links if link.intent]
             if not due and not open_until:
                 if number and len(world.applied) == before:
                     break
