@@ -92,10 +92,6 @@ class _Job:
     effects: Effects | None = None
 
 
-FEW = 2
-"""Fewer plain updates than this are not worth a way of their own."""
-
-
 @attrs.frozen(eq=False, repr=False)
 class Engine:
     """Keeps pairs of records in step. Open it with ``Engine.open``; it owns none of its parts."""
@@ -262,7 +258,7 @@ class Engine:
             for job in jobs
             if job.known and (update := plain_update(parts, job.ref, job.known, job.rows, self.index.secret))
         ]
-        if len(updates) < FEW:
+        if not updates:
             return jobs
         with self._failures_observed():
             carried = await carry(parts, updates)

@@ -56,7 +56,7 @@ class LocalLocks:
             lease.over.set()
 
     @asynccontextmanager
-    async def hold_free(self, keys: Sequence[str]) -> AsyncIterator[Mapping[str, Lease]]:
+    async def hold_free(self, keys: Sequence[str]) -> AsyncIterator[Mapping[str, LocalLease]]:
         """Hold those of the keys that nobody holds, without waiting."""
         ends_at = self.clock.monotonic() + self.lease_s
         leases = {key: LocalLease(self, key, ends_at) for key in keys if self._is_free(key)}

@@ -120,25 +120,46 @@ class SimStore:
 
     async def save(self, link: Link, *, journal: Sequence[Journaled] = (), absorbs: Sequence[Link] = ()) -> Link:
         """Store the link; the acknowledgement may get lost."""
+        lost = await self._before_commit(link.id)
+        stored = await self._stored(link, journal, absorbs)
+        await self._after_commit(link.id, lost=lost)
+        return stored
+
+    async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
+        """Store the links, all or none; the acknowledgement may get lost."""
+        name = f"{len(links)} links"
+        lost = await self._before_commit(name)
+        await self.copied().save_many(links)  # refused as a whole, or not at all
+        stored = [await self._stored(link, journal, ()) for link, journal in links]
+        await self._after_commit(name, lost=lost)
+        return stored
+
+    async def _before_commit(self, name: str) -> bool:
+        """What comes in between; whether the acknowledgement is going to get lost."""
         fault = self.world.draw("store", STORE_FAULTY, 3)
         if fault == 2:
-            self.world.fault("S3", f"save {link.id}")
+            self.world.fault("S3", f"save {name}")
             raise Unavailable("the disk is full", system="state")
         await self._trip(3.0 if fault == 3 else 0.0)
+        return fault == 1
+
+    async def _stored(self, link: Link, journal: Sequence[Journaled], absorbs: Sequence[Link]) -> Link:
         before = next(iter((await self.inner.load(link.refs[:1])).values()), None)
         mine = next((old for old in (await self.inner.load([link.origin])).values() if old.id == link.id), None)
         stored = await self.inner.save(link, journal=journal, absorbs=absorbs)
         self.world.watch.stored(mine, link, absorbs, journal)
         self._no_ghost(before, stored)
         self.journaled += [(stored, line) for line in journal]
+        return stored
+
+    async def _after_commit(self, name: str, *, lost: bool) -> None:
         process = PROCESS.get()
         if process is not None:
             process.unsaved_writes = 0
         await asyncio.sleep(0)
-        if fault == 1:
-            self.world.fault("S2", f"save {link.id}")
+        if lost:
+            self.world.fault("S2", f"save {name}")
             raise Unavailable("the state did not answer", system="state")
-        return stored
 
     def _no_ghost(self, before: Link | None, now: Link) -> None:
         """C4: a link that ended begins again only where somebody brought a record of it back."""
@@ -287,17 +308,7 @@ class SimLocks:
     async def hold(self, key: str) -> AsyncIterator[Lease]:
         """Hold the key, unless the server has other ideas."""
         world = self.world
-        await asyncio.sleep(0.002)
-        fault = world.draw("lock", world.scenario.exercise.leases_faulty, 4)
-        if fault == 1:
-            world.fault("L4", key)
-            raise Unavailable("the lock server does not answer", system="lock")
-        if fault == 2 and world.leases:
-            world.fault("L2", f"{len(world.leases)} leases")
-            world.leases.clear()
-        if fault > 2 and key in world.leases:
-            world.fault("L3", key)
-            del world.leases[key]
+        await self._asked(key)
         began = self.clock.monotonic()
         holding = self._inner.hold(key)
         inner = await holding.__aenter__()
@@ -314,3 +325,33 @@ class SimLocks:
             await holding.__aexit__(None, None, None)
             if owner is not None and owner is not inner and world.leases.get(key) is not owner:
                 world.violated("C12", f"a lease on {key} was released by somebody who did not own it")
+
+    @asynccontextmanager
+    async def hold_free(self, keys: Sequence[str]) -> AsyncIterator[Mapping[str, Lease]]:
+        """Hold those of the keys that nobody holds, unless the server has other ideas."""
+        world = self.world
+        await self._asked(keys[0])
+        began = self.clock.monotonic()
+        async with self._inner.hold_free(keys) as inner:
+            ends_at = began + self.lease_s
+            leases = {key: SimLease(self.clock, self.lease_s, one, ends_at) for key, one in inner.items()}
+            world.watch.held_together(leases)
+            try:
+                yield leases
+            finally:
+                world.watch.let_go()
+
+    async def _asked(self, key: str) -> None:
+        """The server was asked for a key: what it thinks of that."""
+        world = self.world
+        await asyncio.sleep(0.002)
+        fault = world.draw("lock", world.scenario.exercise.leases_faulty, 4)
+        if fault == 1:
+            world.fault("L4", key)
+            raise Unavailable("the lock server does not answer", system="lock")
+        if fault == 2 and world.leases:
+            world.fault("L2", f"{len(world.leases)} leases")
+            world.leases.clear()
+        if fault > 2 and key in world.leases:
+            world.fault("L3", key)
+            del world.leases[key]

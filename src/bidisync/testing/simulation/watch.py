@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import attrs
@@ -32,6 +33,7 @@ class Watch:
     """Records that somebody deleted and brought back."""
     _fences: dict[tuple[int, str], int] = attrs.Factory(dict)  # that each task stored last, by link
     _leases: dict[int, Lease] = attrs.Factory(dict)  # the newest of each task
+    _together: dict[tuple[int, str], Lease] = attrs.Factory(dict)  # by the link that it is for, of tasks that hold many
     _held: dict[int, int] = attrs.Factory(dict)  # the step at which it got that
     _learnt: dict[Ref, int] = attrs.Factory(dict)  # the step at which a record came into the index
     _sent: dict[tuple[Side, str], int] = attrs.Factory(dict)  # the newest write to each record
@@ -42,6 +44,16 @@ class Watch:
         """A task has a lease now."""
         self._leases[_task()] = lease
         self._held[_task()] = self.world.loop.steps
+
+    def held_together(self, leases: Mapping[str, Lease]) -> None:
+        """A task, and those that it starts, have these leases now, each for the link of that name."""
+        TOGETHER.set(object())
+        for key, lease in leases.items():
+            self._together[_task(), key] = lease
+
+    def let_go(self) -> None:
+        """The task goes on alone."""
+        TOGETHER.set(None)
 
     def learnt(self, known: Sequence[Known]) -> None:
         """The index knows these from here on."""
@@ -99,7 +111,7 @@ class Watch:
     def sends(self, side: Side, seen: Snapshot, read_at: float, *, guarded: bool) -> int:
         """A data write to this record goes out now, on what was read at that moment; its number."""
         world, process = self.world, PROCESS.get()
-        self._within_lease(f"a write to {side.value} {seen.id}")
+        self._within_lease(f"a write to {side.value} {seen.id}", Ref(side, seen.id))
         self._under_fence(Ref(side, seen.id))
         paused = process is not None and process.parked_until >= read_at
         if not guarded and not paused and world.loop.time() - read_at > FRESH_S:
@@ -125,8 +137,11 @@ class Watch:
             if value != applied.before.get(name) and (name, value) not in allowed:
                 world.violated("C10", f"{name} of {applied.side.value} {applied.id} was written unasked")
 
-    def _within_lease(self, what: str) -> None:
+    def _within_lease(self, what: str, ref: Ref | None = None) -> None:
         lease, process = self._leases.get(_task()), PROCESS.get()
+        if TOGETHER.get() is not None and ref is not None:
+            link = at_once(self.world.store.inner.load([ref])).get(ref)
+            lease = None if link is None else self._together.get((_task(), link.id))
         now = self.world.loop.time()
         just_paused = process is not None and process.parked_until >= now - 0.01
         if lease is not None and not just_paused and lease.remaining() < self.world.scenario.timeout_s:
@@ -184,8 +199,12 @@ async def _all(world: World) -> list[Link]:
     return [link async for links in world.store.inner.links() for link in links]
 
 
+TOGETHER: ContextVar[object | None] = ContextVar("together", default=None)
+"""What the tasks have in common that do the work of one that holds many leases."""
+
+
 def _task() -> int:
-    return id(asyncio.current_task())
+    return id(TOGETHER.get() or asyncio.current_task())
 
 
 def _dry() -> bool:
