@@ -71,9 +71,7 @@ class Errand:
 
     def begun(self, stored: Link) -> Errand:
         """The errand once its intent is stored."""
-        return attrs.evolve(
-            self, done=attrs.evolve(self.done, revision=stored.revision, fence=stored.fence, shown={})
-        )
+        return attrs.evolve(self, done=attrs.evolve(self.done, revision=stored.revision, fence=stored.fence, shown={}))
 
     def given_up(self, done: Link) -> Link:
         """The link where not all was done: due again, and nothing is about to be written."""
@@ -207,7 +205,9 @@ def wrote(parts: Parts, link: Link, write: Write, source: Snapshot) -> Wrote:
     return Wrote(link.id, write.side, write.verb, tuple(write.fields), parts.run.id, lag_s)
 
 
-async def _send(parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, may_go: Permit) -> Snapshot:
+async def _send(
+    parts: Parts, link: Link, write: Write, seen: Snapshot, notes: Notes | None, may_go: Permit
+) -> Snapshot:
     replica = parts.replica(write.side)
     seen = await _fresh(parts, write.side, seen)
     await may_go(link)

@@ -34,7 +34,6 @@ from bidisync.errors import (
     ParentNotLinked,
     Stale,
     SyncError,
-    Transient,
     Unauthorized,
     Unavailable,
 )
@@ -53,7 +52,7 @@ from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, Revie
 from bidisync.notes import show
 from bidisync.outcome import NOT_FOUND, Effects, Outcome
 from bidisync.parts import Parts, living
-from bidisync.plain import carry, may_be_plain, plain_update
+from bidisync.plain import carry, plain_update, together
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
@@ -251,7 +250,8 @@ class Engine:
     async def _plain(self, jobs: list[_Job], finish: Callable[[Outcome], object]) -> list[_Job]:
         """What is left of a chunk once its plain updates are done together."""
         parts, began = self.parts, self.parts.clock.monotonic()
-        if not may_be_plain(parts):
+        means = together(parts)
+        if means is None:
             return jobs
         updates = [
             update
@@ -261,7 +261,7 @@ class Engine:
         if not updates:
             return jobs
         with self._failures_observed():
-            carried = await carry(parts, updates)
+            carried = await carry(parts, means, updates)
         left = {job.ref: job for job in jobs}
         for update in carried:
             outcome = None
@@ -277,9 +277,9 @@ class Engine:
         return list(left.values())
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
-        """The hinted records in bulk; where a list brought them along, or both may be dealt with so, their counterparts."""
+        """The hinted records in bulk, and their counterparts where a list brought them along, or plain updates go so."""
         wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
-        both = may_be_plain(self.parts)
+        both = together(self.parts) is not None
         for ref in refs:
             for known in links[ref].refs if ref in links and (both or ref in rows) else (ref,):
                 if known not in rows:
@@ -482,7 +482,7 @@ class Engine:
         """
         await self.index.learn_all({side: snapshot for side, snapshot in looks.items() if not snapshot.row})
 
-    def _later(self, ref: Ref, link: Link, error: Transient, effects: Effects, at: float) -> Outcome:
+    def _later(self, ref: Ref, link: Link, error: SyncError, effects: Effects, at: float) -> Outcome:
         """The record keeps moving, or is taken: not an attempt, and due again."""
         unsettled = attrs.evolve(link, settled=False)
         outcome = Outcome.of(ref, unsettled, effects, retry_at=at)

@@ -11,7 +11,6 @@ from bidisync.parts import Parts
 from bidisync.protocols import Lease
 from bidisync.state import Intent, Link
 
-
 Permit: TypeAlias = Callable[[Link], Awaitable[None]]
 """Asked before each request for a link; raises where it may not go out now."""
 

@@ -8,7 +8,7 @@ import attrs
 
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
 from bidisync.schema import Field, alike
-from bidisync.state import Agreed, Agreement
+from bidisync.state import Agreement, agreed_of
 from bidisync.table import ROW_OF
 
 
@@ -71,7 +71,7 @@ def moved_fields(
     fields: Sequence[Field], base: Mapping[str, Agreement], lefts: Fields, rights: Fields
 ) -> Sequence[Field]:
     """The fields that are not just as the base has them: all that is worth a look, found fast."""
-    agreed = Agreed.of(base)
+    agreed = agreed_of(base)
     left, right = agreed.left, agreed.right
     if left == lefts and right == rights and len(left) == len(fields):
         return ()

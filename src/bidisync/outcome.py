@@ -34,7 +34,9 @@ class Effects:
             self.open_before = open_conflicts(link)
 
 
-_SIDES = {sides: sides for sides in map(frozenset, ((), (Side.LEFT,), (Side.RIGHT,), Side))}
+_SIDES = {
+    sides: sides for sides in (frozenset[Side](), frozenset((Side.LEFT,)), frozenset((Side.RIGHT,)), frozenset(Side))
+}
 """Each set of sides once, so that the outcomes of many share them."""
 
 

@@ -35,7 +35,7 @@ IN_PROCESS = Limits(concurrency=100, chunk=200, grace_s=0.0)
 
 
 KEPT = 5_000
-"""Rows of changed records that are kept between their list and their turn; more are asked for again, which costs little here."""
+"""So many rows of changed records are kept until their turn; others are asked for again, which costs little here."""
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ here, is left to the engine, one by one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import attrs
 
@@ -45,10 +45,20 @@ class Update:
     error: SyncError | None = None
 
 
-def may_be_plain(parts: Parts) -> bool:
-    """Whether these parts can deal with many at once, and rows of both sides are fit to be written upon."""
-    together = isinstance(parts.store, SavesMany) and isinstance(parts.locks, HoldsFree)
-    return together and parts.run.only is None and all(_fit(one.capabilities) for one in parts.replicas.values())
+@attrs.frozen
+class Together:
+    """What it takes to deal with many at once: a store and locks that can."""
+
+    store: SavesMany
+    locks: HoldsFree
+
+
+def together(parts: Parts) -> Together | None:
+    """The means to deal with many at once, where rows of both sides are fit to be written upon."""
+    store, locks = parts.store, parts.locks
+    if not isinstance(store, SavesMany) or not isinstance(locks, HoldsFree) or parts.run.only is not None:
+        return None
+    return Together(store, locks) if all(_fit(one.capabilities) for one in parts.replicas.values()) else None
 
 
 def _fit(can: Capabilities) -> bool:
@@ -91,20 +101,17 @@ def _simple(snapshot: Snapshot) -> bool:
     )
 
 
-async def carry(parts: Parts, updates: Sequence[Update]) -> list[Update]:
+async def carry(parts: Parts, means: Together, updates: Sequence[Update]) -> list[Update]:
     """Carry them out; those that are done, or failed with an error of their own.
 
     The others are as they were, or due again. Raises what concerns more than one record, once
     everything that was sent is stored.
     """
-    store, locks = parts.store, parts.locks
-    assert isinstance(store, SavesMany)
-    assert isinstance(locks, HoldsFree)
-    async with locks.hold_free([update.link.id for update in updates]) as leases:
+    async with means.locks.hold_free([update.link.id for update in updates]) as leases:
         ours = [update for update in updates if update.link.id in leases]
         stored_at = parts.clock.monotonic()
         try:
-            stored = await store.save_many([(u.errand.intended(parts), u.errand.lines(parts)) for u in ours])
+            stored = await means.store.save_many([(u.errand.intended(parts), u.errand.lines(parts)) for u in ours])
         except Contended:  # somebody changed one of them: each finds out for itself
             return []
         for update, link in zip(ours, stored, strict=True):
@@ -123,9 +130,9 @@ async def carry(parts: Parts, updates: Sequence[Update]) -> list[Update]:
         try:
             await side_by_side(ours, send, parts.limits.concurrency)
         except Exception:
-            await _keep(parts, store, ours)
+            await _keep(parts, means.store, ours)
             raise
-        await _keep(parts, store, ours)
+        await _keep(parts, means.store, ours)
     return [update for update in ours if update.done is not None or update.error is not None]
 
 

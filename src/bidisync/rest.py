@@ -102,7 +102,7 @@ def _short(link: Link, document: dict[str, Any]) -> dict[str, Any]:
     if left is None or right is None:
         document.update(_base_to_rest(link.base))
         return document
-    mine, theirs, base = left.fields, right.fields, Agreed.of(link.base)
+    mine, theirs, base = left.fields, right.fields, link.base
     if _alike(mine, theirs):
         document["right_shadow"].update(fields={}, as_left=True)
     elif mine.keys() == theirs.keys():

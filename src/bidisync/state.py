@@ -89,13 +89,6 @@ class Agreed(Mapping[str, Agreement]):
     left: Fields
     right: Fields
 
-    @classmethod
-    def of(cls, base: Mapping[str, Agreement]) -> Agreed:
-        """The same base, kept so."""
-        if isinstance(base, Agreed):
-            return base
-        return cls({name: one.left for name, one in base.items()}, {name: one.right for name, one in base.items()})
-
     def __getitem__(self, name: str) -> Agreement:
         return Agreement(self.left[name], self.right[name])
 
@@ -112,11 +105,18 @@ class Agreed(Mapping[str, Agreement]):
 NEVER_AGREED = Agreed({}, {})
 
 
+def agreed_of(base: Mapping[str, Agreement]) -> Agreed:
+    """The base as two records."""
+    if isinstance(base, Agreed):
+        return base
+    return Agreed({name: one.left for name, one in base.items()}, {name: one.right for name, one in base.items()})
+
+
 def agreed_anew(base: Mapping[str, Agreement], anew: Mapping[str, Agreement]) -> Mapping[str, Agreement]:
     """The base, with what was agreed on anew."""
     if not anew:
         return base
-    before, now = Agreed.of(base), Agreed.of(anew)
+    before, now = agreed_of(base), agreed_of(anew)
     return Agreed({**before.left, **now.left}, {**before.right, **now.right})
 
 
@@ -224,7 +224,7 @@ class Link:
     origin: Ref
     left_id: str | None = None
     right_id: str | None = None
-    base: Agreed = attrs.field(default=NEVER_AGREED, converter=Agreed.of)
+    base: Agreed = attrs.field(default=NEVER_AGREED, converter=agreed_of)
     left_shadow: Shadow | None = None
     right_shadow: Shadow | None = None
     intent: Intent | None = None

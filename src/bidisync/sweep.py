@@ -25,6 +25,7 @@ from bidisync.looking import nothing_new, unmoved
 from bidisync.meet import named_anew
 from bidisync.model import Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
+from bidisync.parts import living
 from bidisync.roll import Roll
 from bidisync.scope import baseline_done
 from bidisync.state import Attempts, Link
@@ -55,7 +56,12 @@ class _Work:
     strangers: dict[str, Ref] = attrs.Factory(dict)
     unlearnt: list[Snapshot] = attrs.Factory(list)  # of the list that is being read
     beside: list[Ref] = attrs.Factory(list)  # the other record of a link that is to be looked at on both sides
-    listed: dict[Side, Roll] = attrs.Factory(lambda: {Side.LEFT: Roll(), Side.RIGHT: Roll()})
+    listed: dict[Side, Roll] = attrs.Factory(lambda: {side: Roll() for side in Side})
+    unlinked: dict[Side, Roll] = attrs.Factory(lambda: {side: Roll() for side in Side})  # listed, and of no living link
+
+    def linked(self, side: Side) -> int:
+        """How many living links the list of that side has shown."""
+        return len(self.listed[side]) - len(self.unlinked[side])
 
     def add(self, link_id: str, ref: Ref, row: Snapshot | None = None) -> None:
         first = self.refs.setdefault(link_id, ref)
@@ -228,6 +234,8 @@ class Sweep:
             if page.beyond:
                 work.rows[ref] = snapshot
             link = links.get(ref)
+            if (link is None or link.tombstoned) and not page.beyond:
+                work.unlinked[listed].add((snapshot.id,))
             if link is not None and link.tombstone is not None and listed not in link.tombstone.gone:
                 tally.skip(link.id, link.state)
                 continue
@@ -271,13 +279,17 @@ class Sweep:
         )
 
     async def _suspect_missing(self, work: _Work, only: Side | None) -> dict[str, Ref]:
-        """Linked records that no list showed, by link: looked at by id, for a list proves nothing."""
+        """Linked records that no list showed, by link: looked at by id, for a list proves nothing.
+
+        A list that has shown as many links as there are lacks none of them.
+        """
         suspects: dict[str, Ref] = {}
+        links = await living(self.engine.parts)
         for side in Side:
-            if only not in (None, side):
+            if only not in (None, side) or work.linked(side) == links:
                 continue
-            async for living in self.engine.parts.store.living(side):
-                for id, link_id in work.listed[side].missing(living):
+            async for group in self.engine.parts.store.living(side):
+                for id, link_id in work.listed[side].missing(group):
                     ref = Ref(side, id)
                     other = work.refs.get(link_id, ref)
                     if other != ref and other not in work.rows:
@@ -301,8 +313,8 @@ class Sweep:
             place = await store.get_mark(f"rotation:{side.value}") or ""
             first: list[tuple[str, str]] = []
             later: list[tuple[str, str]] = []
-            async for living in store.living(side):
-                unseen = work.listed[side].missing(living)
+            async for group in store.living(side):
+                unseen = work.listed[side].missing(group)
                 first += unseen[: self.rotation - len(first)]
                 later += [one for one in unseen if one[0] > place][: self.rotation - len(later)]
                 if len(later) == self.rotation:

@@ -142,7 +142,8 @@ async def many_machines(url: str) -> None:
 
 
 def remembered(link: Link) -> None:
-    assert_type(link.base, Mapping[str, Agreement])
+    base: Mapping[str, Agreement] = link.base
+    assert_type(base.get("name"), Agreement | None)
     assert_type(link.intent, Intent | None)
 
 

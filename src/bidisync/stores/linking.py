@@ -6,6 +6,7 @@ How many rows a statement touched tells whether somebody else was first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
@@ -27,6 +28,27 @@ def end(connection: Connection, link: Link) -> None:
     connection.execute("DELETE FROM record WHERE link_id = ?", (id,))
 
 
+_REPLACE = (
+    "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?, watch = ?"
+    " WHERE id = ? AND revision = ? AND fence <= ?"
+)
+
+
+def replace_many(
+    connection: Connection, links: Sequence[Sequence[object]], records: Sequence[tuple[object, ...]]
+) -> None:
+    """Put each row in the place of the revision and fence that stand at its end, its records staying as they are.
+
+    Sorted, so that two who store several do not block each other.
+    """
+    if connection.executemany(_REPLACE, sorted(links, key=itemgetter(-3))).rowcount != len(links):
+        raise Contended("somebody else changed one of these links, or took it over")
+    sql = "UPDATE record SET token = ? WHERE side = ? AND id = ? AND link_id = ?"
+    rows = sorted(((token, side, id, link_id) for side, id, link_id, token in records), key=itemgetter(1, 2))
+    if connection.executemany(sql, rows).rowcount != len(records):
+        raise Contended("a record of these links belongs to another one")
+
+
 def replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
     """Put the row in the place of the revision that was read."""
     if link.revision == 0:
@@ -36,11 +58,7 @@ def replace(connection: Connection, link: Link, row: Sequence[object]) -> None:
             row,
         )
     else:
-        written = connection.execute(
-            "UPDATE link SET state = ?, document = ?, revision = ?, fence = ?, intent = ?, due = ?, waits = ?,"
-            " watch = ? WHERE id = ? AND revision = ? AND fence <= ?",
-            (*row, link.revision, link.fence),
-        )
+        written = connection.execute(_REPLACE, (*row, link.revision, link.fence))
     if written.rowcount != 1:
         raise _contended(connection, link)
 

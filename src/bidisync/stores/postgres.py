@@ -151,9 +151,10 @@ class _Session:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
         return self.connection.execute(sql.replace("?", "%s").encode(), parameters or None)
 
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Rows:
         with self.connection.cursor() as cursor:
             cursor.executemany(sql.replace("?", "%s").encode(), parameters)
+            return cursor
 
     def close(self) -> None:
         self.connection.close()

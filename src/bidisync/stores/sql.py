@@ -33,6 +33,9 @@ CHUNK = 400
 GROUP = 500
 
 
+_INSERT_ACT = "INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)"
+
+
 class NoState(Misconfigured):
     """There is no state at this place, and none may be made."""
 
@@ -99,14 +102,18 @@ class SqlStore:
 
     async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
         """Store each link in place of the revision that it was read at, all or none."""
-        savings = [self._saving(link, journal) for link, journal in links]
+        stored = [attrs.evolve(link, revision=link.revision + 1) for link, _ in links]
+        rows = [(*self._row(now), link.revision, link.fence) for now, (link, _) in zip(stored, links, strict=True)]
+        records = [record for link in stored for record in self._records(link)]
+        acts = [act for _, journal in links for act in _acts(journal)]
 
         def transaction(connection: Connection) -> None:
-            for _, saving in savings:
-                saving(connection)
+            linking.replace_many(connection, rows, records)
+            if acts:
+                connection.executemany(_INSERT_ACT, acts)
 
         await self._run(transaction, [self._leaf(line) for _, journal in links for line in journal])
-        return [stored for stored, _ in savings]
+        return stored
 
     async def erase(self, link: Link, *, journal: Sequence[Journaled] = ()) -> Link:
         """Store the link, take the values out of its journal, and leave nothing of them in the files."""
@@ -127,19 +134,7 @@ class SqlStore:
     ) -> tuple[Link, Transaction[None]]:
         """The link as it will be stored, and what stores it; the lines of its journal come at the commit's end."""
         stored = attrs.evolve(link, revision=link.revision + 1)
-        row = (
-            stored.state.value,
-            self._seal.seal(stored_text(to_rest(stored))),
-            stored.revision,
-            stored.fence,
-            int(stored.creating),
-            int(stored.due),
-            int(stored.waits),
-            int(stored.watch is not None),
-            stored_text(link.id),
-        )
-        acts = [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
-        records = [(*linking.key(ref), row[-1], resting.token_of(self._seal, stored, ref.side)) for ref in link.refs]
+        row, acts, records = self._row(stored), _acts(journal), self._records(stored)
 
         def transaction(connection: Connection) -> None:
             for old in absorbs:
@@ -147,9 +142,28 @@ class SqlStore:
             linking.replace(connection, link, row)
             linking.bind(connection, link, records)
             if acts:
-                connection.executemany("INSERT INTO act (at, name, link_id) VALUES (?, ?, ?)", acts)
+                connection.executemany(_INSERT_ACT, acts)
 
         return stored, transaction
+
+    def _row(self, link: Link) -> tuple[object, ...]:
+        """A link as it stands in its table, the id last."""
+        return (
+            link.state.value,
+            self._seal.seal(stored_text(to_rest(link))),
+            link.revision,
+            link.fence,
+            int(link.creating),
+            int(link.due),
+            int(link.waits),
+            int(link.watch is not None),
+            stored_text(link.id),
+        )
+
+    def _records(self, link: Link) -> list[tuple[object, ...]]:
+        """The records of a link as they stand beside it."""
+        id = stored_text(link.id)
+        return [(*linking.key(ref), id, resting.token_of(self._seal, link, ref.side)) for ref in link.refs]
 
     async def fade(
         self, numbers: Sequence[int], *, journal: Sequence[Journaled] = (), decided_on: Sequence[Link] = ()
@@ -428,6 +442,11 @@ class SqlStore:
     async def _moved(self) -> StateMoved:
         """The error for whoever writes to a state that was moved: it says where to."""
         return StateMoved.to(await self.get_mark(MOVED) or "another place")
+
+
+def _acts(journal: Sequence[Journaled]) -> list[tuple[float, str, str]]:
+    """What guards count of these lines."""
+    return [(line.at, act, stored_text(line.link_id)) for line in journal for act in line.acts]
 
 
 _TABLES = {

@@ -56,8 +56,8 @@ class Connection(Protocol):
         """Run one statement."""
         ...
 
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
-        """Run one statement for each row of values."""
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Rows:
+        """Run one statement for each row of values; ``rowcount`` is of all of them."""
         ...
 
     def close(self) -> None:
