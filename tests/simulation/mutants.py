@@ -91,27 +91,43 @@ MUTANTS = (
             "pair",
         ),
     ),
-    Mutant("update without an intent", "apply.py", "            intent=_intent_of(parts, plan),\n", ""),
+    Mutant("update without an intent", "apply.py", "            intent=_intent_of(parts, self.plan),\n", ""),
     Mutant(
         "no journal of an update",
         "apply.py",
-        "        journal=of_plan(parts, before, plan, looks),\n    )\n    done",
-        "    )\n    done",
+        "stored = await parts.store.save(errand.intended(parts), journal=errand.lines(parts))",
+        "stored = await parts.store.save(errand.intended(parts))",
     ),
     Mutant(
         "nothing stored before an update",
         "apply.py",
-        "    link = await parts.store.save(\n        attrs.evolve(\n            link,\n            intent=_intent_of(parts, plan),\n            fence=link.fence + 1,\n            attempts=before.attempts,\n            approved=before.approved,\n            settled=False,\n            shown={},\n        ),\n        journal=of_plan(parts, before, plan, looks),\n    )\n",
-        "",
+        "        stored = await parts.store.save(errand.intended(parts), journal=errand.lines(parts))\n",
+        "        stored = errand.intended(parts)\n",
+    ),
+    Mutant(
+        "many are sent without an intent",
+        "plain.py",
+        "(u.errand.intended(parts), u.errand.lines(parts))",
+        "(u.errand.given_up(u.errand.done), u.errand.lines(parts))",
+        scenarios=("forgetful",),
+    ),
+    Mutant(
+        "many stand on old rows",
+        "plain.py",
+        "listed(parts, ref, link, rows), listed(parts, Ref(ref.side.other, there), link, rows)",
+        "rows.get(ref), rows.get(Ref(ref.side.other, there))",
+        scenarios=("forgetful",),
     ),
     # base and shadows
     Mutant(
         "base moves before the write",
         "apply.py",
-        "        base={**before.base, **_agreements(plan.agreed, looks)},",
-        "        base={**before.base, **_agreements([*plan.agreed, *(d.field for d in plan.decisions)], looks)},",
+        "base=agreed_anew(before.base, _agreements(plan.agreed, looks)),",
+        "base=agreed_anew(before.base, _agreements([*plan.agreed, *(d.field for d in plan.decisions)], looks)),",
     ),
-    Mutant("base never moves", "apply.py", "        base={**link.base, **agreed},\n", "        base=link.base,\n"),
+    Mutant(
+        "base never moves", "apply.py", "        base=agreed_anew(link.base, agreed),\n", "        base=link.base,\n"
+    ),
     Mutant(
         "base is what a person made of the other side meanwhile",
         "apply.py",
@@ -205,7 +221,7 @@ MUTANTS = (
     Mutant(
         "an open create is not recovered",
         "engine.py",
-        "        if link.intent is not None and link.intent.verb is Verb.CREATE:\n            link = await meeting",
+        "        if link.creating:\n            link = await meeting",
         "        if False:\n            link = await meeting",
     ),
     Mutant(
@@ -268,7 +284,7 @@ MUTANTS = (
     Mutant(
         "the end of the lease is ignored",
         "fence.py",
-        "    if lease.remaining() < needed:\n        await",
+        "    if not lasts(parts, lease):\n        await",
         "    if False:\n        await",
         scenarios=("short-leases",),
     ),
@@ -286,14 +302,14 @@ MUTANTS = (
     Mutant(
         "a lease is released by anybody",
         "locks/local.py",
-        "            if self.held.get(key) is lease:\n                del self.held[key]",
-        "            self.held.pop(key, None)",
+        "            if self.held.get(key) is lease:\n                del self.held[key]\n            lease.over",
+        "            self.held.pop(key, None)\n            lease.over",
     ),
     Mutant(
         "revisions are not compared",
         "stores/memory.py",
-        "            if (0 if stored is None else stored.revision) != old.revision:\n",
-        "            if False:\n",
+        '        if (0 if stored is None else stored.revision) != link.revision:\n            raise Contended("somebody else changed this link")\n        if stored',
+        "        if stored",
         scenarios=(
             "pair",
             "taken-over",
@@ -327,8 +343,8 @@ MUTANTS = (
     Mutant(
         "old rows are believed",
         "looking.py",
-        "newer = row is not None and (shadow is None or row.seen_at > shadow.seen_at)",
-        "newer = row is not None",
+        "newer = shadow is None or row.seen_at > shadow.seen_at",
+        "newer = True",
         scenarios=(
             "slow",
             "pair",
@@ -406,8 +422,8 @@ MUTANTS = (
     Mutant(
         "a failed write leaves the link settled",
         "apply.py",
-        "attrs.evolve(done, settled=False, attempts=before.attempts",
-        "attrs.evolve(done, settled=True, attempts=before.attempts",
+        "attrs.evolve(done, settled=False, attempts=self.before.attempts",
+        "attrs.evolve(done, settled=True, attempts=self.before.attempts",
         scenarios=(
             "pair",
             "slow",
@@ -498,8 +514,8 @@ MUTANTS = (
     Mutant(
         "an approval is never used up",
         "apply.py",
-        '        settled=True,\n        approved="",\n',
-        "        settled=True,\n",
+        '            settled=True,\n            approved="",\n',
+        "            settled=True,\n",
         scenarios=("same-again",),
     ),
     Mutant(

@@ -13,11 +13,12 @@ from collections import Counter
 
 import attrs
 import pytest
-from pairs import ERP, Pair
+from pairs import CRM, ERP, Pair
 
 from bidisync import Capabilities, Conditional, LinkState, Side
 from bidisync.errors import Stale, Unavailable, Unconfirmed
 from bidisync.testing import Call, MemoryReplica
+from bidisync.testing.replica import FULL
 
 SEEDS = int(os.environ.get("BIDISYNC_FIRE_SEEDS", "150"))
 SAFE = attrs.evolve(ERP, conditional_write=Conditional.ENFORCED, row_can_be_written=True)
@@ -33,6 +34,7 @@ class Fire:
     """Faults and edits, drawn from one seed."""
 
     seed: int
+    left_capabilities: Capabilities
     right_capabilities: Capabilities
     pair: Pair = attrs.Factory(Pair)
     burning: bool = True
@@ -44,7 +46,7 @@ class Fire:
 
     def __attrs_post_init__(self) -> None:
         self._rng = random.Random(self.seed)
-        self.pair.right.capabilities = self.right_capabilities
+        self.pair.left.capabilities, self.pair.right.capabilities = self.left_capabilities, self.right_capabilities
         for side, replica in self.sides():
             replica.before = lambda call, side=side: self.moment(side, call, "before")
             replica.after = lambda call, side=side: self.moment(side, call, "after")
@@ -116,11 +118,13 @@ class Fire:
             await self.pair.sweep(everything=True, rounds=4)
 
 
-@pytest.mark.parametrize("right", [SAFE, ERP], ids=["checked", "unchecked"])
-async def test_random_days_under_fire_end_in_agreement(right):
+@pytest.mark.parametrize(
+    ("left", "right"), [(CRM, SAFE), (CRM, ERP), (FULL, SAFE)], ids=["checked", "unchecked", "together"]
+)
+async def test_random_days_under_fire_end_in_agreement(left, right):
     total: Counter[str] = Counter()
     for seed in range(SEEDS):
-        fire = Fire(seed, right)
+        fire = Fire(seed, left, right)
         await fire.day()
         await fire.rest()
         total += fire.faults
