@@ -27,7 +27,10 @@ from bidisync import OnDelete, Pair, open_pair, prefer_left
 
 FEED, TOKENS, DIGESTS = "by hand, change feed", "by hand, tokens compared", "by hand, digests compared"
 OURS, OURS_FEED = "bidisync, tokens compared", "bidisync, change feed"
+PEER = "vdirsyncer 0.21, tokens compared"
 KINDS: dict[str, type[Table]] = {FEED: Followed, OURS_FEED: Followed}
+Begin = Callable[[str, Workload, Path], None]
+Runs = Callable[[str, Workload, Path], Callable[[], object]]
 
 
 def pair_of(work: Workload, state: Path) -> AbstractAsyncContextManager[Pair]:
@@ -69,9 +72,11 @@ def begin(tool: str, work: Workload, state: Path) -> None:
         by_hand.first(state, work.left, work.right, by_hand.digest if tool == DIGESTS else by_hand.token)
 
 
-def main(tool: str, number: int, changed: int, folder: Path) -> dict[str, float]:
+def main(
+    tool: str, number: int, changed: int, folder: Path, *, begin: Begin = begin, runs: Runs = runs
+) -> dict[str, float]:
     """The measurement."""
-    warm(tool, folder)
+    warm(tool, folder, begin, runs)
     work = Workload.of(number, KINDS.get(tool, Table))
     kept = folder / f"{tool.replace(' ', '-').replace(',', '')}-{number}.db"
     first_s = 0.0
@@ -92,10 +97,11 @@ def main(tool: str, number: int, changed: int, folder: Path) -> dict[str, float]
     began, clock = cpu(), timeit.default_timer()
     run()
     took, passed = cpu() - began, timeit.default_timer() - clock
-    return {"cpu_s": took, "wall_s": passed, "own_mib": peak() - memory, "wrong": work.wrong(), "first_s": first_s}
+    own = peak() - memory
+    return {"cpu_s": took, "wall_s": passed, "own_mib": own, "first_s": first_s, **work.faults()}
 
 
-def warm(tool: str, folder: Path) -> None:
+def warm(tool: str, folder: Path, begin: Begin, runs: Runs) -> None:
     """A run over a few records, so that nothing is imported while it is measured."""
     work, state = Workload.of(100, KINDS.get(tool, Table)), folder / "warm.db"
     begin(tool, work, state)

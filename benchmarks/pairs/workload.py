@@ -80,6 +80,8 @@ class Workload:
     left: Table
     right: Table
     expected: dict[str, dict[str, Any]] = attrs.Factory(dict)
+    unmerged: dict[str, dict[str, Any]] = attrs.Factory(dict)
+    """Records edited on both sides, as they are on the left before a sync."""
 
     @classmethod
     def of(cls, number: int, kind: type[Table] = Table) -> Workload:
@@ -105,6 +107,7 @@ class Workload:
             other = one if n % 2 else other  # every second time the same field: left wins
             expected[id][other] = self._type(self.right, id, other, "right")
             expected[id][one] = self._type(self.left, id, one, "left")
+            self.unmerged[id] = _fields(self.left.rows[id])
         for n in range(few):
             side = (self.left, self.right)[n % 2]
             made = {"id": f"new{n:06}", **{name: f"{name[-2:]}-new{n}" for name in NAMES[1:]}}
@@ -123,12 +126,15 @@ class Workload:
         side.change(id, {name: value}, side.rows[id]["version"])
         return value
 
-    def wrong(self) -> int:
-        """How many records of both sides are not as they must be."""
+    def faults(self) -> dict[str, int]:
+        """How many records of both sides are ``wrong``; ``unmerged`` of these lack but the edit made on the right."""
         if not self.expected:
-            return self.left.writes + self.right.writes
+            return {"wrong": self.left.writes + self.right.writes, "unmerged": 0}
         sides = [{id: _fields(row) for id, row in side.rows.items()} for side in (self.left, self.right)]
-        return sum(side.get(id) != self.expected.get(id) for side in sides for id in {*side, *self.expected})
+        found = [(id, side.get(id)) for side in sides for id in {*side, *self.expected}]
+        wrong = [(id, row) for id, row in found if row != self.expected.get(id)]
+        unmerged = sum(id in self.unmerged and row == self.unmerged[id] for id, row in wrong)
+        return {"wrong": len(wrong), "unmerged": unmerged}
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
