@@ -71,9 +71,7 @@ def table(results: Results, sizes: list[int], tools: Iterable[str]) -> None:
 def verdict(found: list[dict[str, float]]) -> str:
     """Whether the results of all rates are right, and what is wrong with them."""
     wrong, unmerged = (int(sum(one[name] for one in found)) for name in ("wrong", "unmerged"))
-    lost = f"{unmerged:,} edited on both sides without the right one's edit"
-    reasons = [lost] * bool(unmerged) + [f"{wrong - unmerged:,} otherwise"] * (wrong > unmerged)
-    return f"wrong: {', '.join(reasons)}" if wrong else "right"
+    return f"wrong: {wrong:,}, of which {unmerged:,} lack only an edit made on the right" if wrong else "right"
 
 
 def cell(results: Results, tool: str, number: int, percent: int) -> str:
@@ -96,11 +94,10 @@ def growth(results: Results, sizes: list[int], tools: Iterable[str]) -> None:
 
 
 def beside(results: Results, sizes: list[int]) -> None:
-    """How many times our CPU the peer takes."""
+    """How many times the CPU of ours the peer takes."""
     for number in sizes:
         ratios = [results[PEER, number, p]["cpu_s"] / results[OURS, number, p]["cpu_s"] for p in PERCENTS]
-        times = ", ".join(f"{one:.2f}" for one in ratios)
-        print(f"{number:,} records, {PEER}, as a multiple of {OURS}: {times} (0, 1, 10 %)")
+        print(f"{number:,} records, CPU of {PEER} / {OURS}: {', '.join(f'{one:.2f}' for one in ratios)} (0, 1, 10 %)")
 
 
 def main(sizes: list[int], peers: bool) -> int:
@@ -119,8 +116,7 @@ def main(sizes: list[int], peers: bool) -> int:
         growth(results, sizes, tools)
     if peers:
         beside(results, sizes)
-    excused = {PEER: "unmerged"}
-    return int(any(found["wrong"] > found.get(excused.get(tool, ""), 0) for (tool, *_), found in results.items()))
+    return int(any(one["wrong"] > (tool == PEER) * one["unmerged"] for (tool, *_), one in results.items()))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ class Stored(Storage):
 
     storage_name = "table"
 
-    def __init__(self, name: str, table: Table) -> None:
-        super().__init__(instance_name=name)
+    def __init__(self, table: Table) -> None:
+        super().__init__()
         self.table = table
 
     async def list(self) -> AsyncIterator[tuple[str, str]]:
@@ -73,21 +74,13 @@ def fields_of(item: Item) -> dict[str, str]:
 
 def once(work: Workload, state: Path) -> None:
     """One sync from opening the status to closing it."""
-    status = SqliteStatus(str(state))
-    try:
-        left, right = Stored("left", work.left), Stored("right", work.right)
-        asyncio.run(sync(left, right, status, conflict_resolution="a wins"))
-    finally:
-        status.close()
+    with closing(SqliteStatus(str(state))) as status:
+        asyncio.run(sync(Stored(work.left), Stored(work.right), status, conflict_resolution="a wins"))
 
 
 if __name__ == "__main__":
+    sizes, folder = map(int, sys.argv[1:3]), Path(sys.argv[3])
     found = main(
-        PEER,
-        int(sys.argv[1]),
-        int(sys.argv[2]),
-        Path(sys.argv[3]),
-        begin=lambda _, work, state: once(work, state),
-        runs=lambda _, work, state: lambda: once(work, state),
+        PEER, *sizes, folder, begin=lambda _, *given: once(*given), runs=lambda _, *given: lambda: once(*given)
     )
     print(json.dumps(found))

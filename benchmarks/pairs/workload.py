@@ -127,7 +127,7 @@ class Workload:
         return value
 
     def faults(self) -> dict[str, int]:
-        """How many records of both sides are ``wrong``; ``unmerged`` of these lack but the edit made on the right."""
+        """How many records of both sides are ``wrong``; ``unmerged`` of these lack only a right edit."""
         if not self.expected:
             return {"wrong": self.left.writes + self.right.writes, "unmerged": 0}
         sides = [{id: _fields(row) for id, row in side.rows.items()} for side in (self.left, self.right)]
