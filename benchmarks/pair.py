@@ -105,11 +105,11 @@ def main(sizes: list[int], peers: bool) -> int:
     tools = (*TOOLS, PEER) if peers else TOOLS
     results: Results = {}
     with tempfile.TemporaryDirectory() as made:
-        folder = os.environ.get("BIDISYNC_BENCH_STATES", made)
+        folder = Path(os.environ.get("BIDISYNC_BENCH_STATES", made)).resolve()
         for number in sizes:
             for tool in tools:
                 for percent in PERCENTS:
-                    found = results[tool, number, percent] = measure(tool, number, percent, Path(folder))
+                    found = results[tool, number, percent] = measure(tool, number, percent, folder)
                     print(f"# {tool}, {number:,}, {percent} %: {found}", file=sys.stderr, flush=True)
     table(results, sizes, tools)
     if len(sizes) > 1:
