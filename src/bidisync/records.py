@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast, runtime_c
 import attrs
 
 from bidisync.clock import SystemClock
-from bidisync.errors import Rejected
+from bidisync.errors import Misconfigured, Rejected
 from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Seen, Snapshot, Value
 from bidisync.pages import Lazily
 from bidisync.state import Intent
@@ -95,7 +95,9 @@ class RecordReplica:
     """A replica of the records of a store: ``names`` are the fields that take part in the sync.
 
     ``id`` and ``version`` are the names under which a record has those; the id may be a
-    field of the sync, too.
+    field of the sync, too. A record that lacks one of them is ``Misconfigured`` where it is read;
+    in the answer to a write it is a ``TypeError``, which ends the pass: the write has happened,
+    so what is done about it is looked for, and not sent again.
     """
 
     records: Records
@@ -156,8 +158,7 @@ class RecordReplica:
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False
     ) -> Created:
         """Add a record."""
-        made = await _answer(self.records.add(fields))
-        snapshot = self._seen(self.now(), False, made)
+        snapshot = self._written("add", await _answer(self.records.add(fields)))
         return Created(snapshot.id, snapshot, snapshot.version)
 
     async def update(
@@ -165,7 +166,7 @@ class RecordReplica:
     ) -> Snapshot | None:
         """Change these fields of a record that is as it was seen."""
         now = await _answer(self.records.change(seen.id, changes, seen.version))
-        return None if now is None else self._seen(self.now(), False, now)
+        return None if now is None else self._written("change", now)
 
     async def delete(self, seen: Snapshot) -> None:
         """Delete a record that is as it was seen."""
@@ -182,19 +183,43 @@ class RecordReplica:
         return [snapshot async for page in self.list() for snapshot in page.snapshots]
 
     def _page(self, asked: float, batch: Sequence[Record]) -> Page:
-        found = list(map(itemgetter(self.id, self.version), batch))
+        try:
+            found = list(map(itemgetter(self.id, self.version), batch))
+        except KeyError:
+            self._demand_names(batch)
+            raise
         tokens = found if _are_texts(found) else [(str(id), None if v is None else str(v)) for id, v in found]
         return Page(Lazily(partial(self._seen, asked, True), batch), tokens=tokens)
 
     def _seen(self, asked: float, row: bool, record: Record) -> Snapshot:
-        token = record[self.version]
+        try:
+            id, token = record[self.id], record[self.version]
+        except KeyError:
+            self._demand_names([record])
+            raise
         return Snapshot(
-            str(record[self.id]),
+            str(id),
             self._fields(record),
             version=None if token is None else str(token),
             row=row,
             seen_at=asked,
         )
+
+    def _written(self, method: str, record: Record) -> Snapshot:
+        """What a write answered; no error that would say that the write has not happened."""
+        try:
+            return self._seen(self.now(), False, record)
+        except Misconfigured as error:
+            raise TypeError(f"what {method} answered: {error}") from error
+
+    def _demand_names(self, records: Sequence[Record]) -> None:
+        """``Misconfigured`` if one of them lacks its id or its version."""
+        for name in (self.id, self.version):
+            if any(name not in record for record in records):
+                raise Misconfigured(
+                    f"a record has no {name!r}: each needs an id, and a version that moves with every change; "
+                    "where they have other names, write RecordReplica(records, names, id=…, version=…)"
+                ) from None
 
     def _fields(self, record: Record) -> dict[str, Seen]:
         fields = {name: record.get(name, ABSENT) for name in self.names}

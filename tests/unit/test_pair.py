@@ -284,6 +284,40 @@ async def test_what_is_no_store_and_fields_that_are_no_list_are_told_in_a_senten
             pass
 
 
+@pytest.mark.parametrize("name", ["id", "version"])
+async def test_a_record_without_its_id_or_version_is_told_by_the_name_that_it_lacks(name):
+    left = Shelf(BOOK)
+    del left.books["1"][name]
+    async with open_pair(left, Shelf(BOOK), **OPTIONS) as pair:
+        with pytest.raises(Misconfigured, match=f"a record has no '{name}': .* RecordReplica") as told:
+            await pair.sync()
+    assert "Effi" not in str(told.value)
+    with pytest.raises(Misconfigured, match=f"a record has no '{name}'"):
+        await RecordReplica(left, ("title",)).get("1")
+    keyed = RecordReplica(Shelf(BOOK), ("title",), **{name: "key"})
+    with pytest.raises(Misconfigured, match="a record has no 'key'"):
+        await keyed.get_many(["1"])
+
+
+@pytest.mark.parametrize("name", ["id", "version"])
+async def test_a_store_whose_add_answers_without_id_or_version_ends_the_pass_and_nothing_is_added_twice(name):
+    class Forgetful(Shelf):
+        answers = False
+
+        def add(self, fields):
+            made = super().add(fields)
+            return made if self.answers else {k: v for k, v in made.items() if k != name}
+
+    right = Forgetful()
+    async with open_pair(Shelf(BOOK), right, **{**OPTIONS, "fields": ["title", "place"], "match": ["title"]}) as pair:
+        with pytest.raises(TypeError, match=f"what add answered: a record has no '{name}'"):
+            await pair.sync()
+        right.answers = True
+        tally = await pair.sync()
+    assert tally.states() == {LinkState.IN_SYNC: 1}
+    assert len(right.books) == 1
+
+
 def test_a_page_whose_tokens_are_not_as_many_as_its_rows_is_refused():
     with pytest.raises(ValueError, match="1 snapshots has 2 tokens"):
         Page((Snapshot("1", {}),), tokens=[("1", "v"), ("2", "v")])
