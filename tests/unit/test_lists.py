@@ -8,7 +8,7 @@ import pytest
 from bidisync import ABSENT, Codec, Field, FieldMap, FieldMapper, Link, Ref, Side
 from bidisync.errors import Misconfigured, Unmappable
 from bidisync.items import Items
-from bidisync.lists import Column, FlatMapper, ListMapper, Together
+from bidisync.lists import Column, FlatMapper, ListMapper, OneField, Together
 from bidisync.mapping import TEXT
 from bidisync.rest import from_rest, to_rest
 from bidisync.state import Agreement
@@ -80,6 +80,32 @@ def test_places_and_columns_fit_or_are_told_at_once():
         FlatMapper("phones", PHONES, {"number": Column("no"), "kind": Column("type")})
     with pytest.raises(Misconfigured, match="twice"):
         Together((LIST, LIST))
+
+
+class Pair:
+    """A value that is spread over two native fields."""
+
+    def read(self, native):
+        start, end = native.get("from", ABSENT), native.get("to", ABSENT)
+        if start is ABSENT or end is ABSENT:
+            return ABSENT
+        if bool(start) != bool(end):
+            raise Unmappable("half a span")
+        return f"{start}/{end}" if start else None
+
+    def write(self, value, native):
+        start, _, end = (value or "").partition("/")
+        return {"from": start or None, "to": end or None}
+
+    def holds(self, name):
+        return name in ("from", "to")
+
+
+def test_a_shape_of_ones_own_makes_a_mapper_of_one_field():
+    mapper = OneField("span", Pair())
+    check_mapper(mapper, [{"from": "1", "to": "2"}, {"from": None, "to": None}, {}], [{"span": "3/4"}, {"span": None}])
+    assert mapper.unreadable({"from": "1", "to": None}) == {"span"}
+    assert (mapper.field_of("to"), mapper.field_of("other")) == ("span", "")
 
 
 def test_a_list_comes_back_from_rest_as_it_was():
