@@ -19,7 +19,8 @@ from bidisync.protocols import Chance, Clock
 from bidisync_espo_advo.addresses import host_of, is_inside
 from bidisync_espo_advo.connections import AdvowareConfig
 from bidisync_espo_advo.sign_ins import Addresses, SignIn, SignIns, Token
-from bidisync_espo_advo.transport import Request, Response, Usable, Wire, anything
+from bidisync_espo_advo.transport import Request, Response
+from bidisync_espo_advo.wire import Usable, Wire, anything
 
 SYSTEM = "advoware"
 DEFAULT_LIFE_S = 55 * 60.0

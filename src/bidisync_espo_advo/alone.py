@@ -15,7 +15,8 @@ from bidisync.protocols import Clock, Observer, Replica
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.profile import EspoProfile, load_profile
 from bidisync_espo_advo.settings import Settings
-from bidisync_espo_advo.transport import HttpTransport, Wire
+from bidisync_espo_advo.transport import HttpTransport
+from bidisync_espo_advo.wire import Wire
 
 
 @asynccontextmanager

@@ -37,7 +37,8 @@ from bidisync_espo_advo import espocrm_errors as errors
 from bidisync_espo_advo.connections import EspoConfig
 from bidisync_espo_advo.profile import EspoProfile
 from bidisync_espo_advo.status import Bookkeeping
-from bidisync_espo_advo.transport import Request, Response, Wire, has_address
+from bidisync_espo_advo.transport import Request, Response, has_address
+from bidisync_espo_advo.wire import Wire
 
 SYSTEM = errors.SYSTEM
 PAGE = 200

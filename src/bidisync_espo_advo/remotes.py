@@ -22,7 +22,8 @@ from bidisync_espo_advo.profile import AdvowareProfile, EspoProfile, load_profil
 from bidisync_espo_advo.settings import Settings
 from bidisync_espo_advo.sign_ins import SignIns
 from bidisync_espo_advo.status import SILENT, Bookkeeping
-from bidisync_espo_advo.transport import HttpTransport, Transport, Wire
+from bidisync_espo_advo.transport import HttpTransport, Transport
+from bidisync_espo_advo.wire import Wire
 
 RETRY_READS_FOR_S = 20.0
 

@@ -16,7 +16,8 @@ from bidisync.errors import Misconfigured
 from bidisync_espo_advo import Settings
 from bidisync_espo_advo.addresses import PublicResolver, is_inside
 from bidisync_espo_advo.advoware_session import AdvowareSession
-from bidisync_espo_advo.transport import HttpTransport, NotSent, Request, Response, Wire
+from bidisync_espo_advo.transport import HttpTransport, NotSent, Request, Response
+from bidisync_espo_advo.wire import Wire
 
 INSIDE = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "127.0.0.1.", "0.0.0.0",

@@ -9,7 +9,8 @@ import pytest
 
 from bidisync.errors import Unavailable, Unconfirmed
 from bidisync.testing import ManualClock
-from bidisync_espo_advo.transport import NotSent, Request, Response, Wire
+from bidisync_espo_advo.transport import NotSent, Request, Response
+from bidisync_espo_advo.wire import Wire
 
 WRITE, READ = Request("PUT", "http://crm.example/1"), Request("GET", "http://crm.example/1")
 

@@ -21,7 +21,8 @@ from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.connections import AdvowareConfig, EspoConfig
 from bidisync_espo_advo.espocrm import EspoReplica
 from bidisync_espo_advo.fields import PARTY, party_mapper
-from bidisync_espo_advo.transport import Request, Response, Wire
+from bidisync_espo_advo.transport import Request, Response
+from bidisync_espo_advo.wire import Wire
 
 SECRET = "Geheimrat-Muster-4711"
 names = st.sampled_from(
