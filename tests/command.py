@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import attrs
 
 from bidisync_espo_advo import cli
-from bidisync_espo_advo.settings import render_toml
+from toml_text import render_toml
 from watch import WATCH
 
 

@@ -23,7 +23,7 @@ from bidisync.model import Side
 from bidisync.notices import Notice, NoticeKind, Waiting
 from bidisync.protocols import Clock, LockProvider, Notifier, Observer, StateStore
 from bidisync.state import Link
-from bidisync_espo_advo.settings import NotifySettings
+from bidisync_espo_advo.sections import NotifySettings
 
 SHOWN = 20
 """No message names more things than this."""

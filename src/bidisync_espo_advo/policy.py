@@ -16,7 +16,8 @@ from bidisync.schema import Drift, Group, OnDelete, Owner, Policy
 from bidisync.scope import EVERYTHING, POLICY
 from bidisync.state import Link
 from bidisync_espo_advo.fields import GROUPS, PARTY, party_fields
-from bidisync_espo_advo.settings import GroupSettings, Settings
+from bidisync_espo_advo.sections import GroupSettings
+from bidisync_espo_advo.settings import Settings
 
 _STRATEGIES: Mapping[str, ConflictStrategy] = {
     "espocrm": prefer_left,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bidisync import LinkState, Ref, Row, Side
 from bidisync_espo_advo import Settings, open_sync
-from bidisync_espo_advo.settings import load_settings, render_toml
+from bidisync_espo_advo.settings import load_settings
 from office import Office, opened
+from toml_text import render_toml
 
 
 async def linked(office: Office, sync) -> tuple[str, int]:

@@ -16,11 +16,11 @@ from bidisync.locks.redis import RedisLocks
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore
 from bidisync_espo_advo import Settings, open_sync
-from bidisync_espo_advo.settings import render_toml
 from bidisync_espo_advo.sign_ins import RedisTokens, SignIns, StateTokens
 from bidisync_espo_advo.simulators.server import FaultRule
 from command import environment
 from office import Office, opened
+from toml_text import render_toml
 
 PROCESS = """
 import asyncio, sys

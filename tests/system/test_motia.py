@@ -16,9 +16,9 @@ from redis import asyncio as aioredis
 import motia_project as motia
 from bidisync_espo_advo import open_sync
 from bidisync_espo_advo.espocrm_webhooks import register
-from bidisync_espo_advo.settings import render_toml
 from bidisync_espo_advo.simulators.server import FaultRule
 from office import Office, opened
+from toml_text import render_toml
 
 SLOT_S, TIMEOUT_S = 6, 12
 LEVELS = ("info", "debug")

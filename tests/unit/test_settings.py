@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from bidisync.errors import Misconfigured
-from bidisync_espo_advo.settings import Settings, load_settings, render_toml
+from bidisync_espo_advo.settings import Settings, load_settings
+from toml_text import render_toml
 
 CANARY = "kanarienvogel"
 GOOD: dict[str, dict[str, Any]] = {
