@@ -127,7 +127,7 @@ def quarrel(world: World) -> None:
     def again(side: Side, id: str, want: str) -> None:
         if id in world.remote(side).records():
             world.fault("R9", f"{side.value} {id}")
-            world.people.insist(side, id, field, want)
+            world.people.write(side, id, field, want)
 
     begun: dict[Side, str] = {}
 

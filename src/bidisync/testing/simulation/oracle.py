@@ -16,7 +16,7 @@ from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Side, V
 from bidisync.replay import Repeat, replay
 from bidisync.state import Link
 from bidisync.testing.simulation.drills import MOST_ALIKE
-from bidisync.testing.simulation.people import token_of
+from bidisync.testing.simulation.lineage import token_of
 from bidisync.testing.simulation.watch import notes_of
 from bidisync.testing.simulation.world import Applied, World
 

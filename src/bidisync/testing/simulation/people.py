@@ -1,19 +1,16 @@
-"""The people on both sides: what they do, when, and what they had before their eyes.
-
-Every edit writes a value that nobody else writes, a *token*, and remembers which token it
-replaced: its parent. Whatever becomes of the record, each token must in the end be an
-ancestor of a value that is still there, that the journal keeps, or that a person deleted.
-"""
+"""The people on both sides: when they do something (``habits``), and what they had before their eyes (``lineage``)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
-from bidisync.model import ABSENT, Fields, Ref, Seen, Side, Value
+from bidisync.model import Fields, Ref, Side, Value
+from bidisync.testing.simulation.habits import ENTERING, HABITS, edit
+from bidisync.testing.simulation.lineage import Lineage, token_of
 from bidisync.testing.simulation.loop import at_once
 
 if TYPE_CHECKING:
@@ -23,48 +20,6 @@ LEAST, MOST = 6, 9
 BUSY_S = 150.0
 AT_ONCE = 0.04
 SLOTS, PLACES, FIELDS = 64, 6, 5
-
-
-def token_of(value: Seen) -> str:
-    """The token that a value is, however it is spelled; empty for an empty one."""
-    return "" if value is ABSENT or value is None else str(value).strip().casefold()
-
-
-@attrs.define
-class Lineage:
-    """Which edit replaced which value, for every field of every person on record."""
-
-    parents: dict[tuple[str, str, str], set[tuple[str, str, str]]] = attrs.Factory(dict)
-    reused: set[tuple[str, str]] = attrs.Factory(set)
-    """Fields that got a value for a second time: there, who knew what can't be told."""
-    edits: dict[tuple[str, str, str], str] = attrs.Factory(dict)
-    """Each edit (who, field, token) and the moment and side at which it was made, in words."""
-    sides: dict[tuple[str, str, str], set[Side]] = attrs.Factory(dict)
-    """The sides on which people made each edit."""
-
-    def edited(self, who: str, field: str, token: str, before: Iterable[str], side: Side, told: str) -> None:
-        """Somebody replaced one of these values."""
-        key = (who, field, token)
-        if not token or key in self.parents:
-            self.reused.add((who, field))
-        self.parents.setdefault(key, set()).update((who, field, old) for old in before if old != token)
-        if token:
-            self.edits.setdefault(key, told)
-            self.sides.setdefault(key, set()).add(side)
-
-    def ancestors(self, roots: Iterable[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
-        """The roots, and everything that was knowingly replaced on the way to them."""
-        found, todo = set(roots), list(roots)
-        while todo:
-            for parent in self.parents.get(todo.pop(), ()):
-                if parent not in found:
-                    found.add(parent)
-                    todo.append(parent)
-        return found
-
-    def descends(self, one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
-        """Whether one of the two knowingly replaced the other."""
-        return one in self.ancestors([other]) or other in self.ancestors([one])
 
 
 @attrs.define(eq=False)
@@ -92,7 +47,6 @@ class People:
     _tokens: int = 0
     _persons: int = 0
     _last_edit: dict[tuple[Side, str], float] = attrs.Factory(dict)
-    _conflicts: set[tuple[str, str]] = attrs.Factory(set)
 
     # What there is at the beginning, and when who does what
 
@@ -100,23 +54,23 @@ class People:
         """One person known to both sides, one to each side alone."""
         everybody = ((Side.LEFT, Side.RIGHT), (Side.LEFT,), (Side.RIGHT,))
         for sides in everybody[:1] if self.world.scenario.exercise.alone else everybody:
-            fields = self._new_person()
+            fields = self.new_person()
             for side in sides:
-                self._make(side, fields, hint=False)
+                self.make(side, fields, hint=False)
 
     def plan(self) -> None:
         """Draw everything that people will do on their own account."""
         for number in range(MOST):
-            drawn = self.world.draw("people", 1.0 if number < LEAST else 0.5, SLOTS * 2 * PLACES * FIELDS * len(_KINDS))
+            drawn = self.world.draw("people", 1.0 if number < LEAST else 0.5, SLOTS * 2 * PLACES * FIELDS * len(HABITS))
             if not drawn:
                 continue
             rest, slot = divmod(drawn - 1, SLOTS)
             rest, side = divmod(rest, 2)
             rest, place = divmod(rest, PLACES)
             kind, field = divmod(rest, FIELDS)
-            act = _KINDS[kind]
-            if self.world.scenario.exercise.alone and act in _ENTERING:
-                act = People.edit
+            act = HABITS[kind]
+            if self.world.scenario.exercise.alone and act in ENTERING:
+                act = edit
             self.actions += 1
             at = 3.0 + slot * BUSY_S / SLOTS
             self.world.loop.later(at, act, self, list(Side)[side], place, field)
@@ -127,7 +81,7 @@ class People:
         drawn = self.world.draw("window", self.world.scenario.exercise.edits_in_window, FIELDS)
         if drawn and id in self.world.remote(side).records():
             self.world.fault("U1", f"{remote} {id}")
-            self._edit(side, id, drawn - 1)
+            self.edit(side, id, drawn - 1)
             return True
         return False
 
@@ -137,17 +91,17 @@ class People:
             who == self.who(f) for f in self.world.remote(side).records().values()
         ):
             self.doubled.add(who)
-            self._make(side, {**self.world.scenario.person(who)})
+            self.make(side, {**self.world.scenario.person(who)})
 
     def remove(self, side: Side, id: str) -> None:
         """Somebody deletes this record."""
         self.world.fault("U3", f"{side.value} {id}")
-        self._delete(side, id)
+        self.delete(side, id)
 
     def change(self, side: Side, id: str, field: int) -> None:
         """Somebody edits this record, if it is still there."""
         if id in self.world.remote(side).records():
-            self._edit(side, id, field)
+            self.edit(side, id, field)
 
     def enter(self, side: Side, who: str = "", *, hint: bool = True) -> str:
         """Somebody enters a new person, or this one again; the record's id."""
@@ -157,7 +111,7 @@ class People:
             self.excused[side.other, who] += len(
                 set(ids) - set(self.made.get((side, who), ()))
             )  # ours, and rightly there
-        return self._make(side, {**self.world.scenario.person(who)} if who else self._new_person(), hint=hint)
+        return self.make(side, {**self.world.scenario.person(who)} if who else self.new_person(), hint=hint)
 
     def bring_back(self, side: Side, id: str) -> None:
         """Somebody takes a deletion back, where the system can do that."""
@@ -168,158 +122,16 @@ class People:
             self.world.tell("people", f"{side.value} {id} brought back")
             self.world.hints.moved(side, id)
 
-    def insist(self, side: Side, id: str, field: str, value: Value) -> None:
-        """Somebody, or something, wants this value here."""
-        self._write(side, id, field, value)
-
     def pair(self, place: int) -> Mapping[Side, str] | None:
         """Two records of the same person."""
-        id = self._pick(Side.LEFT, place)
-        there = None if id is None else self._counterpart(Side.LEFT, id)
+        id = self.pick(Side.LEFT, place)
+        there = None if id is None else self.counterpart(Side.LEFT, id)
         return None if id is None or there is None else {Side.LEFT: id, Side.RIGHT: there}
 
-    # What they do
+    # How they do it
 
-    def edit(self, side: Side, place: int, field: int) -> None:
-        """One field of one record."""
-        id = self._pick(side, place)
-        if id is not None:
-            self._edit(side, id, field)
-
-    def edit_both(self, side: Side, place: int, field: int) -> None:
-        """The same field on both sides, differently, and once more while it is settled."""
-        id = self._pick(side, place)
-        there = None if id is None else self._counterpart(side, id)
-        if id is None or there is None:
-            return self.edit(side, place, field)
-        self._edit(side, id, field)
-        self._edit(side.other, there, field)
-        self.world.loop.later(1.3, self._again, side, id, field)
-        return None
-
-    def _again(self, side: Side, id: str, field: int) -> None:
-        if id in self.world.remote(side).records():
-            self.world.fault("U2", f"{side.value} {id}")
-            self._edit(side, id, field)
-
-    def edit_alike(self, side: Side, place: int, field: int) -> None:
-        """The same edit on both sides."""
-        id = self._pick(side, place)
-        there = None if id is None else self._counterpart(side, id)
-        if id is None or there is None:
-            return self.edit(side, place, field)
-        self.world.fault("U7", f"{side.value} {id}")
-        token = self._token()
-        self._edit(side, id, field, token)
-        self._edit(side.other, there, field, token)
-        return None
-
-    def edit_and_back(self, side: Side, place: int, field: int) -> None:
-        """An edit, and after a while the old value again."""
-        id = self._pick(side, place)
-        if id is None:
-            return
-        name = self._field(field)
-        old = self.world.remote(side).records()[id].get(name)
-        self._edit(side, id, field)
-
-        def back() -> None:
-            if id in self.world.remote(side).records():
-                self.world.fault("U8", f"{side.value} {id}")
-                self._write(side, id, name, None if old is ABSENT else old)
-
-        self.world.loop.later(9.0, back)
-
-    def clear(self, side: Side, place: int, field: int) -> None:
-        """A field emptied."""
-        id = self._pick(side, place)
-        if id is not None:
-            self._write(side, id, self._field(field), None)
-
-    def respell(self, side: Side, place: int, field: int) -> None:
-        """A value in a spelling that one side makes into another."""
-        id = self._pick(side, place)
-        if id is not None:
-            self.world.fault("R1", f"{side.value} {id}")
-            self._edit(side, id, field, f" {self._token()} ")
-
-    def create(self, side: Side, place: int, field: int) -> None:
-        """A new person."""
-        self._make(side, self._new_person())
-
-    def delete(self, side: Side, place: int, field: int) -> None:
-        """One record deleted."""
-        id = self._pick(side, place)
-        if id is not None:
-            self.world.fault("U3", f"{side.value} {id}")
-            self._delete(side, id)
-
-    def delete_against_edit(self, side: Side, place: int, field: int) -> None:
-        """One side deletes what the other one edits."""
-        id = self._pick(side, place)
-        there = None if id is None else self._counterpart(side, id)
-        if id is not None and there is not None:
-            self.world.fault("U4", f"{side.value} {id}")
-            self._edit(side.other, there, field)
-            self._delete(side, id)
-
-    def delete_and_make_again(self, side: Side, place: int, field: int) -> None:
-        """A record deleted, and somebody of the same name and date entered later."""
-        id = self._pick(side, place)
-        if id is None:
-            return
-        who = self.names[side, id]
-        self._delete(side, id)
-
-        def again() -> None:
-            self.world.fault("U5", f"{side.value} {who}")
-            self.doubled.add(who)
-            self._make(side, {**self.world.scenario.person(who)})
-
-        self.world.loop.later(35.0, again)
-
-    def merge(self, side: Side, place: int, field: int) -> None:
-        """A record entered twice by mistake; somebody notices, and deletes one."""
-        id = self._pick(side, place)
-        if id is None:
-            return
-        who = self.names[side, id]
-        self.doubled.add(who)
-        copy = self._make(side, {**self.world.scenario.person(who)})
-
-        def merged() -> None:
-            if copy in self.world.remote(side).records():
-                self.world.fault("U6", f"{side.value} {copy}")
-                self._delete(side, copy)
-
-        self.world.loop.later(25.0, merged)
-
-    def edit_ignored(self, side: Side, place: int, field: int) -> None:
-        """A field that the other side takes only at a create."""
-        names = self.world.scenario.ignored_by(side.other)
-        id = self._pick(side, place)
-        if id is not None and names:
-            self.world.fault("R7", f"{side.value} {id}")
-            self._write(side, id, names[field % len(names)], self._token())
-
-    def poison(self, side: Side, place: int, field: int) -> None:
-        """A value that the other side refuses, put right after a while."""
-        id, bad = self._pick(side, place), self.world.scenario.refused(side.other)
-        if id is None or bad is None:
-            return
-        name, value = bad
-        self.world.fault("D9", f"{side.value} {id}")
-        self._write(side, id, name, f"{self._token()}{value}")
-
-        def cured() -> None:
-            if id in self.world.remote(side).records():
-                self._write(side, id, name, self._token())
-
-        self.world.loop.later(40.0, cured)
-
-    # How
-
-    def _new_person(self) -> dict[str, Value]:
+    def new_person(self) -> dict[str, Value]:
+        """Somebody who is on no record yet."""
         self._persons += 1
         who = f"p{self._persons}"
         return {**self.world.scenario.person(who)}
@@ -328,19 +140,23 @@ class People:
         """Whose record it is."""
         return token_of(fields.get(self.world.scenario.who))
 
-    def _token(self) -> str:
+    def token(self) -> str:
+        """A value that nobody else writes."""
         self._tokens += 1
         return f"t{self._tokens}"
 
-    def _field(self, number: int) -> str:
+    def field_at(self, number: int) -> str:
+        """The name of a field that people edit."""
         names = self.world.scenario.edited
         return names[number % len(names)]
 
-    def _pick(self, side: Side, place: int) -> str | None:
+    def pick(self, side: Side, place: int) -> str | None:
+        """The record at this place, if there is any."""
         ids = list(self.world.remote(side).records())
         return ids[place % len(ids)] if ids else None
 
-    def _counterpart(self, side: Side, id: str) -> str | None:
+    def counterpart(self, side: Side, id: str) -> str | None:
+        """The other side's record of the same person."""
         who = self._named(side, id)
         return next((there for there, f in self.world.remote(side.other).records().items() if self.who(f) == who), None)
 
@@ -350,7 +166,8 @@ class People:
             self.names[key] = self.who(self.world.remote(side).records()[id])
         return self.names[key]
 
-    def _make(self, side: Side, fields: dict[str, Value], *, hint: bool = True) -> str:
+    def make(self, side: Side, fields: dict[str, Value], *, hint: bool = True) -> str:
+        """A record of this person, entered now; its id."""
         known = self._linked(side.other, self.who(fields))
         id = self.world.remote(side).create(fields)
         who = self._named(side, id)
@@ -369,10 +186,12 @@ class People:
         links = at_once(self.world.store.inner.load(refs))
         return any(link.on(side.other) is not None for link in links.values())
 
-    def _edit(self, side: Side, id: str, field: int, value: str | None = None) -> None:
-        self._write(side, id, self._field(field), value or self._token())
+    def edit(self, side: Side, id: str, field: int, value: str | None = None) -> None:
+        """Another value in this field: a new token, if none is given."""
+        self.write(side, id, self.field_at(field), value or self.token())
 
-    def _write(self, side: Side, id: str, name: str, value: Value) -> None:
+    def write(self, side: Side, id: str, name: str, value: Value) -> None:
+        """Somebody, or something, wants this value here."""
         remote, now = self.world.remote(side), self.world.loop.time()
         who, before = self._named(side, id), token_of(remote.records()[id].get(name))
         if int(self._last_edit.get((side, id), -9.0)) == int(now):
@@ -386,7 +205,8 @@ class People:
         self.done["edit"] += 1
         self.world.hints.moved(side, id)
 
-    def _delete(self, side: Side, id: str) -> None:
+    def delete(self, side: Side, id: str) -> None:
+        """The record ends, and with it knowingly all that it shows."""
         remote: Remote = self.world.remote(side)
         who, fields = self._named(side, id), remote.records()[id]
         shown = {**dict.fromkeys(self.world.scenario.edited), **fields}
@@ -403,21 +223,3 @@ class People:
         self.world.tell("people", f"{side.value} {id} ({who}) deleted")
         self.done["delete"] += 1
         self.world.hints.moved(side, id)
-
-
-_KINDS: tuple[Callable[[People, Side, int, int], None], ...] = (
-    *[People.edit] * 8,
-    *[People.edit_both] * 3,
-    People.edit_alike,
-    People.edit_and_back,
-    People.clear,
-    People.respell,
-    *[People.create] * 2,
-    People.delete,
-    People.delete_against_edit,
-    People.delete_and_make_again,
-    People.merge,
-    People.edit_ignored,
-    People.poison,
-)
-_ENTERING = (People.create, People.delete_and_make_again, People.merge)

@@ -103,7 +103,7 @@ def same_again(world: World) -> None:
     def write(*sides: Side, place: int) -> None:
         for side in sides:
             if chosen.get(side) in world.remote(side).records():
-                world.people.insist(side, chosen[side], name, values[place])
+                world.people.write(side, chosen[side], name, values[place])
 
     def begin() -> None:
         pair = world.people.pair(drawn)
