@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.seal import AesSeal, Plain
 from leaks import forms, leaks, values_of
 

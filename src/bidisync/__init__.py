@@ -89,7 +89,6 @@ if TYPE_CHECKING:
         Clock,
         ConflictStrategy,
         Guard,
-        HintStore,
         Lease,
         LockProvider,
         Look,
@@ -97,8 +96,6 @@ if TYPE_CHECKING:
         Notifier,
         Observer,
         Replica,
-        Seal,
-        StateStore,
         WorkQueue,
     )
     from bidisync.reconcile import explain, reconcile
@@ -107,6 +104,7 @@ if TYPE_CHECKING:
     from bidisync.retry import Backoff
     from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy, one_way
     from bidisync.state import Agreement, Hint, Intent, Link, Shadow
+    from bidisync.storage import HintStore, Seal, StateStore
     from bidisync.sweep import Sweep
     from bidisync.tasks import Task, tasks
 
@@ -265,8 +263,8 @@ _NAMES = {
     "pair": "Pair open_pair",
     "parts": "Limits Parts",
     "protocols": (
-        "Chance ChangeDetector Clock ConflictStrategy Guard HintStore Lease LockProvider Look Mapper Notifier "
-        "Observer Replica Seal StateStore WorkQueue"
+        "Chance ChangeDetector Clock ConflictStrategy Guard Lease LockProvider Look Mapper Notifier Observer "
+        "Replica WorkQueue"
     ),
     "reconcile": "explain reconcile",
     "references": "NUMBERED Referring",
@@ -274,6 +272,7 @@ _NAMES = {
     "retry": "Backoff",
     "schema": "Drift Field Group OnDelete Owner Policy one_way",
     "state": "Agreement Hint Intent Link Shadow",
+    "storage": "HintStore Seal StateStore",
     "sweep": "Sweep",
     "tasks": "Task tasks",
 }

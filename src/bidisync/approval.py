@@ -9,9 +9,10 @@ import attrs
 from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_plans, held_review
-from bidisync.protocols import Clock, StateStore
+from bidisync.protocols import Clock
 from bidisync.retention import look_again
 from bidisync.state import FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
+from bidisync.storage import StateStore
 
 TRIES = 10
 

@@ -19,8 +19,9 @@ from bidisync.errors import Contended, SyncError
 from bidisync.events import Called, CircuitMoved, Event, SystemFailed, Told
 from bidisync.guards import held_review
 from bidisync.notices import Notice, NoticeKind, Waiting
-from bidisync.protocols import Clock, LockProvider, Notifier, Observer, StateStore
+from bidisync.protocols import Clock, LockProvider, Notifier, Observer
 from bidisync.state import Link
+from bidisync.storage import StateStore
 
 MARK = "notices"
 

@@ -14,11 +14,12 @@ from bidisync.guards import Bounds, Run
 from bidisync.identity import Identity
 from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Side
-from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica, StateStore
+from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica
 from bidisync.references import Referring
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
 from bidisync.state import Link
+from bidisync.storage import StateStore
 
 
 def go(link: Link, plan: Plan) -> str | None:

@@ -16,8 +16,9 @@ import attrs
 from bidisync.errors import Duplicate, ParentNotLinked, Unmappable
 from bidisync.mapping import Codec
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Ref, Seen, Side, Snapshot, Value
-from bidisync.protocols import Replica, StateStore
+from bidisync.protocols import Replica
 from bidisync.state import Intent, Link
+from bidisync.storage import StateStore
 
 
 def _written(native: object) -> Value:

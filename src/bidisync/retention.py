@@ -17,8 +17,9 @@ import attrs
 from bidisync.chain import BEFORE, EXPIRE
 from bidisync.errors import Contended
 from bidisync.model import Ref, Side
-from bidisync.protocols import Clock, StateStore
+from bidisync.protocols import Clock
 from bidisync.state import Journaled, Link, without_values
+from bidisync.storage import StateStore
 
 PORTION = 500
 TRIES = 3

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import attrs
 
 from bidisync.model import Ref, ReviewKind, Side
-from bidisync.protocols import StateStore
 from bidisync.state import Link
+from bidisync.storage import StateStore
 
 Texts = Mapping[str, str]
 """Sentences by reason, by kind, or under ``""`` for everything else.

@@ -14,9 +14,10 @@ import attrs
 
 from bidisync.errors import Rejected, Unauthorized, Unavailable, Unconfirmed
 from bidisync.model import Capabilities, Created, Notes, Page, Seen, Snapshot, Value
-from bidisync.protocols import Clock, StateStore
+from bidisync.protocols import Clock
 from bidisync.spawn import side_by_side
 from bidisync.state import Intent
+from bidisync.storage import StateStore
 from bidisync_espo_advo.advoware_replies import (
     VERSION,
     bare_number,

@@ -21,20 +21,9 @@ from bidisync.mapping import Mapped
 from bidisync.model import LinkState, Plan, Ref, Side
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
-from bidisync.protocols import (
-    Chance,
-    Clock,
-    ConflictStrategy,
-    DecisionLog,
-    HintStore,
-    LockProvider,
-    Observer,
-    Replica,
-    Seal,
-    StateStore,
-    WorkQueue,
-)
+from bidisync.protocols import Chance, Clock, ConflictStrategy, LockProvider, Observer, Replica, WorkQueue
 from bidisync.retry import Backoff
+from bidisync.storage import DecisionLog, HintStore, Seal, StateStore
 from bidisync.stores.seal import AesSeal, Plain
 from bidisync_espo_advo.fields import PARTY_IDENTITY, party_mapper
 from bidisync_espo_advo.policy import delete_guard, party_bounds, party_policy, party_scope

@@ -19,8 +19,8 @@ from bidisync.events import Event, Noticed, SystemFailed
 from bidisync.guards import HeldPlan, held_plans
 from bidisync.model import LinkState, Ref, Side
 from bidisync.outcome import NOT_FOUND, Tally
-from bidisync.protocols import StateStore
 from bidisync.runners.timetable import Timetable
+from bidisync.storage import StateStore
 from bidisync_espo_advo.app import PartySync, open_sync
 from bidisync_espo_advo.expiring import expire_when_due
 from bidisync_espo_advo.explaining import NAMES

@@ -16,8 +16,8 @@ from bidisync.errors import Misconfigured
 from bidisync.imposing import Choose
 from bidisync.model import ABSENT, Conflict, Contested, Defer, LinkState, Review, ReviewKind, Seen, Value, Versions
 from bidisync.outcome import Outcome
-from bidisync.protocols import StateStore
 from bidisync.state import Link
+from bidisync.storage import StateStore
 from bidisync_espo_advo.app import PartySync, open_store, open_sync
 from bidisync_espo_advo.commands import Exit, read_ref
 from bidisync_espo_advo.explaining import NAMES, Mask, versions_document, versions_line

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bidisync.protocols import Clock, StateStore
+from bidisync.protocols import Clock
 from bidisync.retention import Expired, expire
 from bidisync.runners.timetable import Timetable
+from bidisync.storage import StateStore
 from bidisync_espo_advo.settings import Settings
 
 JOB = "expire"

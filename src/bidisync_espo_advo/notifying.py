@@ -21,8 +21,9 @@ from bidisync.errors import Misconfigured, Rejected, SyncError, Unavailable
 from bidisync.guards import held_plans
 from bidisync.model import Side
 from bidisync.notices import Notice, NoticeKind, Waiting
-from bidisync.protocols import Clock, LockProvider, Notifier, Observer, StateStore
+from bidisync.protocols import Clock, LockProvider, Notifier, Observer
 from bidisync.state import Link
+from bidisync.storage import StateStore
 from bidisync_espo_advo.sections import NotifySettings
 
 SHOWN = 20

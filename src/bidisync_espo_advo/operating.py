@@ -12,8 +12,8 @@ from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
 from bidisync.guards import held_plans
 from bidisync.model import LinkState
-from bidisync.protocols import StateStore
 from bidisync.state import Link
+from bidisync.storage import StateStore
 from bidisync_espo_advo.app import Store, open_store
 from bidisync_espo_advo.commands import LAST_RUN, Exit, held_document, held_rows, next_rows, read_ref
 from bidisync_espo_advo.report import Report

@@ -14,9 +14,9 @@ from bidisync.chain import EXPIRE
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
 from bidisync.model import Ref, Seen, Side
-from bidisync.protocols import StateStore
 from bidisync.retention import expire
 from bidisync.state import Journaled, Link
+from bidisync.storage import StateStore
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.expiring import DAY_S
 from bidisync_espo_advo.explaining import NAMES, Mask, ended, hold_document

@@ -9,8 +9,9 @@ import attrs
 
 from bidisync.detectors import ByContent, by_version, first_that_knows
 from bidisync.events import Event
-from bidisync.protocols import Chance, ChangeDetector, Clock, Observer, StateStore
+from bidisync.protocols import Chance, ChangeDetector, Clock, Observer
 from bidisync.schema import Policy
+from bidisync.storage import StateStore
 from bidisync_espo_advo.addresses import PublicResolver, host_of
 from bidisync_espo_advo.advoware import AdvowareReplica
 from bidisync_espo_advo.advoware_nested import NestedReplica, Rows

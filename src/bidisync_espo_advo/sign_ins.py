@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from bidisync.errors import Misconfigured, Transient
-from bidisync.protocols import Clock, LockProvider, Seal, StateStore
+from bidisync.protocols import Clock, LockProvider
+from bidisync.storage import Seal, StateStore
 from bidisync_espo_advo.connections import AdvowareConfig
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bidisync.errors import Misconfigured
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.closing import MOVED, StateMoved
 from bidisync.stores.moving import move
 from bidisync.stores.seal import AesSeal, Plain, Rekeyed

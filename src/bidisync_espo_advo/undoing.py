@@ -12,8 +12,8 @@ from bidisync.engine import Engine
 from bidisync.errors import Misconfigured
 from bidisync.guards import Run
 from bidisync.model import ABSENT, Decision, Seen, Side, Versions
-from bidisync.protocols import StateStore
 from bidisync.state import Journaled
+from bidisync.storage import StateStore
 from bidisync_espo_advo.app import open_store, open_sync
 from bidisync_espo_advo.commands import Exit
 from bidisync_espo_advo.explaining import HEAD, Mask, because, entry_document, line

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 from bidisync.locks.redis import RedisLocks
-from bidisync.protocols import Clock, LockProvider, Seal, StateStore
+from bidisync.protocols import Clock, LockProvider
+from bidisync.storage import Seal, StateStore
 from bidisync_espo_advo import Settings, open_sync
 from bidisync_espo_advo.motia import Context, Logger, shadow_event, sync_event, take_webhook, tick
 from bidisync_espo_advo.motia.talk import forwarded

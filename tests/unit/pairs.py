@@ -20,7 +20,7 @@ from bidisync import (
     prefer_left,
 )
 from bidisync.locks.local import LocalLocks
-from bidisync.protocols import StateStore
+from bidisync.storage import StateStore
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.replica import MemoryReplica

@@ -29,7 +29,8 @@ from bidisync.events import (
     Told,
     Wrote,
 )
-from bidisync.protocols import Chance, StateStore
+from bidisync.protocols import Chance
+from bidisync.storage import StateStore
 
 Naming = Callable[[str], str]
 """How a record or a link is named in a log."""

@@ -28,7 +28,8 @@ from bidisync.events import (
     Wrote,
 )
 from bidisync.model import LinkState
-from bidisync.protocols import Clock, StateStore
+from bidisync.protocols import Clock
+from bidisync.storage import StateStore
 from bidisync.sweep import PASSED
 
 if TYPE_CHECKING:

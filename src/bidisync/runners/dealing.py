@@ -17,8 +17,9 @@ from bidisync.circuit import Circuit
 from bidisync.clock import SystemClock
 from bidisync.errors import Transient, Unauthorized, Unavailable
 from bidisync.events import Served
-from bidisync.protocols import Clock, HintStore, Look, Observer
+from bidisync.protocols import Clock, Look, Observer
 from bidisync.state import Hint
+from bidisync.storage import HintStore
 
 SOON_S = 0.2
 DEFECT_S = 600.0

@@ -24,9 +24,10 @@ from redis.exceptions import RedisError
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured, Transient
 from bidisync.model import Ref
-from bidisync.protocols import Clock, HintStore, Look, Observer
+from bidisync.protocols import Clock, Look, Observer
 from bidisync.runners.dealing import LOG, Dealing
 from bidisync.runners.local import LocalQueue
+from bidisync.storage import HintStore
 
 TASK = "look"
 OUT_OF_REACH = (RedisError, OSError, TimeoutError)

@@ -15,9 +15,10 @@ import attrs
 from bidisync.clock import SystemClock
 from bidisync.errors import Transient
 from bidisync.model import Ref
-from bidisync.protocols import Clock, HintStore, Look, Observer
+from bidisync.protocols import Clock, Look, Observer
 from bidisync.runners.dealing import LOG, Dealing
 from bidisync.state import Hint
+from bidisync.storage import HintStore
 
 
 @attrs.define(eq=False)

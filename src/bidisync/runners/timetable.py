@@ -15,7 +15,8 @@ import attrs
 
 from bidisync.clock import SystemChance, SystemClock
 from bidisync.errors import Transient
-from bidisync.protocols import Chance, Clock, StateStore
+from bidisync.protocols import Chance, Clock
+from bidisync.storage import StateStore
 
 MOST_TAKEN_OVER = 100
 

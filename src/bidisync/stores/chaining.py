@@ -17,7 +17,7 @@ import attrs
 
 from bidisync.chain import Head, Line, chained
 from bidisync.errors import Misconfigured
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.texts import plain_text, stored_text
 from bidisync.stores.writer import Connection, Ending
 

@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 
 from bidisync.errors import Contended, Misconfigured
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.chaining import begin
 from bidisync.stores.closing import MOVED, StateMoved, close, hold_back
 from bidisync.stores.sealing import SEAL_MARKS

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from bidisync.errors import Misconfigured, Unavailable
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.chaining import begin, grow
 from bidisync.stores.closing import REFUSED, REFUSED_CODE, StateMoved
 from bidisync.stores.migrating import migrate, missing

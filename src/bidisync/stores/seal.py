@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bidisync.errors import Misconfigured
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bidisync.errors import Misconfigured
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.resting import fill, unfill
 from bidisync.stores.seal import Plain, Rekeyed, is_sealed_by
 from bidisync.stores.writer import Connection, Transaction

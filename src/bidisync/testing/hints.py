@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from bidisync.model import Ref, Side
-from bidisync.protocols import HintStore
 from bidisync.state import Hint
+from bidisync.storage import HintStore
 
 A, B, C = Ref(Side.LEFT, "a"), Ref(Side.RIGHT, "a"), Ref(Side.LEFT, "c")
 

@@ -11,8 +11,8 @@ import attrs
 from bidisync.chain import Head, Verdict
 from bidisync.errors import Contended
 from bidisync.model import Decision, Ref, Row, Side, Versions
-from bidisync.protocols import DecisionLog, StateStore
 from bidisync.state import Journaled, Link, Tombstone
+from bidisync.storage import DecisionLog, StateStore
 
 
 class LoggingStore(StateStore, DecisionLog, Protocol):

@@ -21,7 +21,6 @@ from bidisync.model import (
     Verb,
     Versions,
 )
-from bidisync.protocols import StateStore
 from bidisync.state import (
     Agreement,
     Attempts,
@@ -38,6 +37,7 @@ from bidisync.state import (
     Watch,
     without_values,
 )
+from bidisync.storage import StateStore
 
 Make = Callable[[], Awaitable[StateStore]]
 """Makes an empty store; it is closed by the check."""

@@ -10,8 +10,8 @@ import attrs
 
 from bidisync.mapping import match_key
 from bidisync.model import ABSENT, Ref, Side
-from bidisync.protocols import StateStore
 from bidisync.state import Link
+from bidisync.storage import StateStore
 
 MOST = 50
 LONGEST = 200
