@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+import socket
 from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
-
-if TYPE_CHECKING:
-    import socket
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -102,7 +99,7 @@ class PublicResolver(AbstractResolver):
         self,
         host: str,
         port: int = 0,
-        family: socket.AddressFamily = 0,  # type: ignore[assignment]
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> list[ResolveResult]:
         """The addresses of a host; ``OSError`` where one of them must not be used."""
         if self.inner is None:

@@ -66,9 +66,6 @@ class Measurement:
             await self._restore(id)
         return id, attrs.evolve(self.profile, measured_at=utc_text(self.clock.now()))
 
-    def _found(self, **facts: object) -> None:
-        self.profile = attrs.evolve(self.profile, **facts)  # type: ignore[arg-type]
-
     async def _make(self) -> str:
         highest = 0
         async for page in self.replica.list():
@@ -77,7 +74,8 @@ class Measurement:
         began = self.clock.now()
         created = await self.replica.create({"name": name, "vorname": "Bidisync"})
         lag = await self._listed_after(created.id, began)
-        self._found(
+        self.profile = attrs.evolve(
+            self.profile,
             create_reply_has_version=created.version is not None,
             numbers_rise=int(created.id) > highest,
             list_lag_s=lag,
@@ -110,7 +108,7 @@ class Measurement:
             else:
                 moves = "every_write" if same.version != first.version else "real_change"
         returns = None in seen or back.version == same.version or again.version == changed.version
-        self._found(version_moves=moves, version_returns=returns)
+        self.profile = attrs.evolve(self.profile, version_moves=moves, version_returns=returns)
 
     async def _stale_writes(self, id: str) -> None:
         old = await self.replica.get(id)
@@ -120,7 +118,7 @@ class Measurement:
         try:
             await self.replica.update(old, {SCRATCH: "Probe C"})
         except (Stale, Rejected):
-            self._found(conditional_write=await self._raced(id))
+            self.profile = attrs.evolve(self.profile, conditional_write=await self._raced(id))
 
     async def _raced(self, id: str) -> Conditional:
         """Whether of two writes at the same moment exactly one wins."""
@@ -139,17 +137,17 @@ class Measurement:
         now = await self._write(seen, {SCRATCH: None})
         shown = now.fields.get(SCRATCH, ABSENT)
         empty: Empty = "absent" if shown is ABSENT else "null" if _held(shown) in (None, "") else "other"
-        self._found(empty_as=empty)
+        self.profile = attrs.evolve(self.profile, empty_as=empty)
 
     async def _stamps(self, id: str) -> None:
         before = await self.replica.get(id)
         await self.clock.sleep(PAUSE_S)
         now = await self._write(before, {SCRATCH: "Probe G"})
         stamp = self._stamp(before.fields.get(CHANGED), now.fields.get(CHANGED))
-        self._found(changed_at=stamp)
+        self.profile = attrs.evolve(self.profile, changed_at=stamp)
         if stamp in ("local", "utc", "offset"):
             at = local_seconds(str(now.fields[CHANGED]), "UTC" if stamp == "utc" else self.zone).at
-            self._found(clock_off_s=round(at - self.clock.now(), 1))
+            self.profile = attrs.evolve(self.profile, clock_off_s=round(at - self.clock.now(), 1))
 
     def _stamp(self, before: Seen, now: Seen) -> Stamp:
         if not isinstance(now, str) or now.startswith("0001-"):
@@ -167,7 +165,9 @@ class Measurement:
             return "unreliable"
 
     async def _fields(self, id: str) -> None:
-        found: dict[str, list[str]] = {"ignored": [], "altered": [], "refused": []}
+        ignored: list[str] = []
+        altered: list[str] = []
+        refused: list[str] = []
         moved: list[str] = []
         for number, field in enumerate(PARTY):
             seen = await self.replica.get(id)
@@ -175,14 +175,20 @@ class Measurement:
             try:
                 now = await self._write(seen, {field.advoware: sent})
             except (Rejected, Stale):
-                found["refused"].append(field.advoware)
+                refused.append(field.advoware)
                 continue
             got = _held(now.fields.get(field.advoware))
             if not _same(got, sent):
-                kind = "ignored" if _same(got, _held(seen.fields.get(field.advoware))) else "altered"
-                found[kind].append(field.advoware)
+                untouched = _same(got, _held(seen.fields.get(field.advoware)))
+                (ignored if untouched else altered).append(field.advoware)
             moved += _also_moved(seen, now, field.advoware)
-        self._found(**{name: tuple(names) for name, names in found.items()}, side_effects=tuple(dict.fromkeys(moved)))
+        self.profile = attrs.evolve(
+            self.profile,
+            ignored=tuple(ignored),
+            altered=tuple(altered),
+            refused=tuple(refused),
+            side_effects=tuple(dict.fromkeys(moved)),
+        )
 
     async def _restore(self, id: str) -> None:
         seen = await self.replica.get(id)

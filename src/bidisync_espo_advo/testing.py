@@ -375,7 +375,7 @@ class Office:
     async def open(self, world: World, process: Process, seats: Seats) -> AsyncIterator[Sweep]:
         """A worker, opened as in production."""
         transports = {
-            name: SimTransport(world.remote(side), side)  # type: ignore[arg-type]
+            name: SimTransport(_desk(world, side), side)
             for name, side in (("espocrm", Side.LEFT), ("advoware", Side.RIGHT))
         }
         async with open_sync(
@@ -389,6 +389,13 @@ class Office:
             rehearse=seats.rehearse,
         ) as sync:
             yield sync.sweeps
+
+
+def _desk(world: World, side: Side) -> Desk:
+    remote = world.remote(side)
+    if not isinstance(remote, CrmDesk | ErpDesk):
+        raise TypeError("this scenario has the two simulators as remotes")
+    return remote
 
 
 def checked() -> Office:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -29,7 +30,7 @@ class _Once:
     fault: str
     seen: int = 0
 
-    def __call__(self, remote: str, ask: Ask, common: tuple[str, ...], drawn: int) -> int:
+    def __call__(self, remote: str, ask: Ask[Any], common: tuple[str, ...], drawn: int) -> int:
         self.seen += 1
         if self.seen != self.number:
             return 0
@@ -58,7 +59,7 @@ def points(scenario: Scenario, script: int) -> Iterator[Point]:
     """The points of one script."""
     counted = [0]
 
-    def count(remote: str, ask: Ask, common: tuple[str, ...], drawn: int) -> int:
+    def count(remote: str, ask: Ask[Any], common: tuple[str, ...], drawn: int) -> int:
         counted[0] += 1
         return 0
 

@@ -189,7 +189,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._time = max(self._time, min(moments))
 
     def _run(self, handle: asyncio.Handle) -> None:
-        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # asyncio's own
         if process is not None:
             if not process.alive:
                 self.graveyard.append(handle)
@@ -217,6 +217,7 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+        answer: T = done.value
+        return answer
     coroutine.close()
     raise RuntimeError("this part of a simulated remote waits: only its network may")

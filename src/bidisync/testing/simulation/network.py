@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -16,6 +16,8 @@ from bidisync.testing.simulation.loop import PROCESS, Process
 
 if TYPE_CHECKING:
     from bidisync.testing.simulation.world import World
+
+T = TypeVar("T")
 
 TRIP_S = 0.04
 
@@ -42,7 +44,7 @@ class Twist:
 
 
 @attrs.frozen
-class Ask:
+class Ask(Generic[T]):
     """One request: ``act`` carries it out, at once and as a whole, and gives the answer.
 
     ``id`` is the record that it is about. ``before`` gives the answer that a read of this
@@ -51,7 +53,7 @@ class Ask:
     """
 
     label: str
-    act: Callable[[], Any]
+    act: Callable[[], T]
     writes: bool = False
     id: str = ""
     before: Callable[[], Any] | None = None
@@ -79,7 +81,7 @@ class Network:
     edited_now: bool = False  # just before the write that is being carried out
     _copies: dict[str, tuple[float, Any]] = attrs.Factory(dict)
 
-    async def carry(self, ask: Ask) -> Any:
+    async def carry(self, ask: Ask[T]) -> T:
         """The answer; ``NotSent`` or ``NoAnswer`` where there is none."""
         world, process = self.world, PROCESS.get()
         ask = attrs.evolve(ask, sender=process)
@@ -93,7 +95,7 @@ class Network:
         drawn = world.draw(f"net.{self.remote}", world.scenario.exercise.requests_faulty, len(common) + len(ask.twists))
         if world.ordered is not None and process is not None:
             drawn = world.ordered(self.remote, ask, common, drawn)
-        waiting: asyncio.Future[Any] = world.loop.create_future()
+        waiting: asyncio.Future[T] = world.loop.create_future()
         if 0 < drawn <= len(common):
             self._faulty(ask, waiting, common[drawn - 1], drawn)
         elif drawn:
@@ -104,7 +106,7 @@ class Network:
             world.loop.later(TRIP_S, self._arrive, ask, waiting, TRIP_S)
         return await waiting
 
-    def _faulty(self, ask: Ask, waiting: asyncio.Future[Any], fault: str, variant: int) -> None:
+    def _faulty(self, ask: Ask[Any], waiting: asyncio.Future[Any], fault: str, variant: int) -> None:
         world, later = self.world, self.world.loop.later
         if fault != "F13":
             world.fault(fault, f"{self.remote} {ask.label}")
@@ -133,17 +135,17 @@ class Network:
                 self._copies[ask.id] = (world.loop.time() + self.lag_s, ask.before())
             later(TRIP_S, self._arrive, ask, waiting, TRIP_S)
 
-    def _arrive(self, ask: Ask, waiting: asyncio.Future[Any] | None, back_s: float) -> None:
+    def _arrive(self, ask: Ask[Any], waiting: asyncio.Future[Any] | None, back_s: float) -> None:
         """The request takes effect, now."""
         answer = self._carried_out(ask)
         if waiting is not None:
             self.world.loop.later(back_s, _answer, waiting, answer)
 
-    def _twisted(self, ask: Ask, waiting: asyncio.Future[Any], twist: Twist) -> None:
+    def _twisted(self, ask: Ask[Any], waiting: asyncio.Future[Any], twist: Twist) -> None:
         answer = self._carried_out(ask) if twist.applies else None
         self.world.loop.later(TRIP_S, _answer, waiting, twist.answer(answer))
 
-    def _carried_out(self, ask: Ask) -> Any:
+    def _carried_out(self, ask: Ask[Any]) -> Any:
         world = self.world
         if ask.writes:
             self.edited_now = world.people.in_the_window(self.remote, ask.id)

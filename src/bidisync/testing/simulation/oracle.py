@@ -12,7 +12,7 @@ import attrs
 
 from bidisync.events import Examined, Failed, Wrote
 from bidisync.look import same
-from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Side, Verb
+from bidisync.model import ABSENT, Decision, LinkState, ReviewKind, Row, Seen, Side, Verb
 from bidisync.replay import Repeat, replay
 from bidisync.state import Link
 from bidisync.testing.simulation.drills import MOST_ALIKE
@@ -75,8 +75,8 @@ class Oracle:
             self._no_more_writes_than_edits()
         return self.verdict
 
-    def _key(self, side: Side, id: str, field: str, value: object) -> Key:
-        return (self.world.people.names.get((side, id)) or "", field, token_of(value))  # type: ignore[arg-type]
+    def _key(self, side: Side, id: str, field: str, value: Seen) -> Key:
+        return (self.world.people.names.get((side, id)) or "", field, token_of(value))
 
     def _no_lost_update(self) -> None:
         """C2."""

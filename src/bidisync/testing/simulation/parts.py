@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bidisync.errors import Contended, Unavailable
-from bidisync.locks.local import LocalLease, LocalLocks
+from bidisync.locks.local import LocalLocks
 from bidisync.model import Ref, Side
 from bidisync.protocols import Clock, Lease
 from bidisync.state import Journaled, Known, Link, Living
@@ -276,7 +276,7 @@ class SimLease:
 
     clock: Clock
     lease_s: float
-    inner: LocalLease
+    inner: Lease
     ends_at: float
 
     def remaining(self) -> float:
@@ -312,7 +312,7 @@ class SimLocks:
         began = self.clock.monotonic()
         holding = self._inner.hold(key)
         inner = await holding.__aenter__()
-        lease = SimLease(self.clock, self.lease_s, inner, began + self.lease_s)  # type: ignore[arg-type]
+        lease = SimLease(self.clock, self.lease_s, inner, began + self.lease_s)
         world.watch.held(lease)
         try:
             yield lease

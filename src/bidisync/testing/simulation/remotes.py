@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -17,6 +17,8 @@ from bidisync.testing.simulation.world import Applied, World
 
 if TYPE_CHECKING:
     from bidisync.testing.simulation.stored import StoreRemote
+
+T = TypeVar("T")
 
 BETWEEN = 0.1
 """Of the edits that fall just before a write, so many fall between its check and itself."""
@@ -100,7 +102,7 @@ class Distant:
 
     async def get(self, id: str) -> Snapshot:
         """The record now."""
-        found: Snapshot = await self._read(Ask("get", lambda: self._now(id), id=id))
+        found = await self._read(Ask("get", lambda: self._now(id), id=id))
         self._read_at[id] = self.remote.world.loop.time()
         return found
 
@@ -137,7 +139,7 @@ class Distant:
             return made if made.snapshot is None else attrs.evolve(made, snapshot=self._shown(made.snapshot))
 
         try:
-            created: Created = await self._write(Ask("create", make, writes=True))
+            created = await self._write(Ask("create", make, writes=True))
         except Unconfirmed:
             raise
         except SyncError:
@@ -173,7 +175,7 @@ class Distant:
             return None if now is None else self._shown(now)
 
         ask = Ask("update", change, writes=True, id=seen.id, before=lambda: self._now(seen.id))
-        return await self._write(ask)  # type: ignore[no-any-return]
+        return await self._write(ask)
 
     async def delete(self, seen: Snapshot) -> None:
         """Delete the record."""
@@ -199,12 +201,12 @@ class Distant:
     async def find_by_counterpart(self, counterpart: str) -> Sequence[Snapshot]:
         """The records whose notes name this counterpart."""
         ask = Ask("search", lambda: at_once(self.remote.replica.find_by_counterpart(counterpart)), listing=True)
-        return await self._read(ask)  # type: ignore[no-any-return]
+        return await self._read(ask)
 
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
         """Records that this create may have made."""
         ask = Ask("search", lambda: at_once(self.remote.replica.find_created(intent)), listing=True)
-        return await self._read(ask)  # type: ignore[no-any-return]
+        return await self._read(ask)
 
     def _now(self, id: str) -> Snapshot:
         if self.remote.network.looks_empty:
@@ -237,7 +239,7 @@ class Distant:
         world.people.names.setdefault((self.remote.side, id), world.people.who(after))
         world.took(applied)
 
-    async def _read(self, ask: Ask) -> Any:
+    async def _read(self, ask: Ask[T]) -> T:
         system = self.remote.side.value
         twists = (*ask.twists, *(Twist(t.fault, t.applies, t.answer) for t in _read_twists(system)))
         try:
@@ -245,7 +247,7 @@ class Distant:
         except (NotSent, NoAnswer) as error:
             raise Unavailable(f"{system}: {error}", system=system) from error
 
-    async def _write(self, ask: Ask) -> Any:
+    async def _write(self, ask: Ask[T]) -> T:
         system = self.remote.side.value
         try:
             return await self.remote.network.carry(attrs.evolve(ask, twists=_write_twists(system)))

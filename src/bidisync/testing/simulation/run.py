@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
+from typing import Any
 
 import attrs
 
@@ -58,7 +59,7 @@ class Orders:
     faulty: bool | None = None
     timeline: bool = False
     kill_at: frozenset[int] = frozenset()
-    ordered: Callable[[str, Ask, tuple[str, ...], int], int] | None = None
+    ordered: Callable[[str, Ask[Any], tuple[str, ...], int], int] | None = None
 
 
 def simulate(scenario: Scenario, seed: int = 0, orders: Orders = Orders()) -> Run:

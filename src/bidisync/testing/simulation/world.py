@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -138,7 +138,7 @@ class World:
     loop: SimLoop
     faulty: bool = True
     timeline: bool = False
-    ordered: Callable[[str, Ask, tuple[str, ...], int], int] | None = None
+    ordered: Callable[[str, Ask[Any], tuple[str, ...], int], int] | None = None
     faults: Counter[str] = attrs.Factory(Counter)
     lines: list[str] = attrs.Factory(list)
     violations: list[str] = attrs.Factory(list)
