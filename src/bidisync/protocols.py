@@ -28,6 +28,7 @@ from bidisync.model import (
 )
 from bidisync.state import Intent, Link, Shadow
 from bidisync.storage import HintStore as HintStore
+from bidisync.storage import SavesMany as SavesMany
 from bidisync.storage import Seal as Seal
 from bidisync.storage import StateStore as StateStore
 
