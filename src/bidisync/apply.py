@@ -272,7 +272,7 @@ def _acknowledge(parts: Parts, link: Link, plan: Plan, write: Write, looks: Look
     if write.verb is Verb.DELETE:
         return link
     now = seen[write.side]
-    until = parts.clock.now() + parts.limits.consistency_s
+    until = parts.clock.now() + parts.limits.consistency_s + parts.limits.clocks_apart_s
     link = link.with_shadow(write.side, Shadow.of(now).replacing(looks[write.side], write.fields, until))
     stored, reviews = proven(parts, write, looks[write.side].fields, now.fields)
     place = plan.writes.index(write)

@@ -532,7 +532,8 @@ class Engine:
         attempts = Attempts(count, next_at, error.reason, dead=delay is None)
         for side, snapshot in effects.looks.items():
             shadow = link.shadow(side)
-            written_since = shadow is not None and shadow.seen_at > snapshot.seen_at
+            apart_s = self.parts.limits.clocks_apart_s
+            written_since = shadow is not None and shadow.seen_at + apart_s > snapshot.seen_at
             if link.on(side) == snapshot.id and not snapshot.gone and not written_since:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))

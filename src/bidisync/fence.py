@@ -70,7 +70,7 @@ def permit(parts: Parts, lease: Lease) -> Permit:
 def intent_for(
     parts: Parts, verb: Verb, side: Side, payload: Mapping[str, Value], watermark: str | None = None
 ) -> Intent:
-    """An intent that is sent now: others may write once lease, request and lag are over."""
-    now = parts.clock.now()
-    over = now + parts.locks.lease_s + parts.limits.request_timeout_s + parts.limits.search_lag_s
+    """An intent that is sent now: others may write once lease, request and lag are over, whatever their clocks say."""
+    now, limits = parts.clock.now(), parts.limits
+    over = now + parts.locks.lease_s + limits.request_timeout_s + limits.search_lag_s + limits.clocks_apart_s
     return Intent(verb, side, dict(payload), sent_at=now, not_before=over, watermark=watermark)

@@ -37,12 +37,13 @@ def listed(parts: Parts, ref: Ref, link: Link, rows: Rows) -> Snapshot | None:
     """The row that a list brought along, if a decision may stand on it.
 
     A row from before the last write or read of the record shows the past, and would take
-    back what was written since.
+    back what was written since. Another machine may have made that: where the difference of
+    the clocks leaves it open which was first, the record is read.
     """
     row, shadow = rows.get(ref), link.shadow(ref.side)
     if row is None or not parts.replica(ref.side).capabilities.row_is_complete:
         return None
-    newer = shadow is None or row.seen_at > shadow.seen_at
+    newer = shadow is None or row.seen_at > shadow.seen_at + parts.limits.clocks_apart_s
     return row if newer and not _outdated(shadow, row, row.seen_at) else None
 
 
@@ -66,11 +67,14 @@ def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> boo
 
 
 def brought_news(parts: Parts, link: Link, side: Side, rows: Rows) -> bool:
-    """Whether a list has shown the record of that side otherwise than it was, or so poorly that it proves nothing."""
+    """Whether a list has shown the record of that side otherwise than it was, or so poorly that it proves nothing.
+
+    A row counts unless it is older than the shadow by every clock.
+    """
     id = link.on(side)
     row = None if id is None else rows.get(Ref(side, id))
     shadow = link.shadow(side)
-    if row is None or (shadow is not None and row.seen_at < shadow.seen_at):
+    if row is None or (shadow is not None and row.seen_at + parts.limits.clocks_apart_s < shadow.seen_at):
         return False
     return not unmoved(parts, link, side, row)
 

@@ -75,7 +75,7 @@ async def open_pair(
     on_delete: OnDelete = OnDelete.REVIEW,
     state: str | Path | StateStore = "memory:",
     bounds: Bounds = USUAL,
-    limits: Limits = IN_PROCESS,
+    limits: Limits | None = None,
     locks: LockProvider | None = None,
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
@@ -86,6 +86,7 @@ async def open_pair(
     ``policy``. Records that exist on both sides before the first sync are recognised by the
     fields named in ``match``, or by an ``identity``; else they are strangers. ``state`` is
     ``memory:``, ``sqlite:///FILE``, a path, ``postgresql://…`` or a store that stays yours.
+    Without ``limits`` the stores are taken to answer at once.
     """
     clock = clock or SystemClock()
     policy = policy or _policy(fields, strategy, on_delete)
@@ -100,7 +101,7 @@ async def open_pair(
             locks=locks or LocalLocks(clock=clock),
             identity=identity or Identity(strong=(tuple(match),) if match else ()),
             bounds=bounds,
-            limits=limits,
+            limits=limits or _limits(store),
             clock=clock,
             observers=observers,
         )
@@ -108,6 +109,11 @@ async def open_pair(
     finally:
         if store is not state:
             await store.close()
+
+
+def _limits(store: StateStore) -> Limits:
+    """What lies in memory or in a file is used on one machine, by one clock."""
+    return attrs.evolve(IN_PROCESS, clocks_apart_s=0.0) if isinstance(store, MemoryStore | SqliteStore) else IN_PROCESS
 
 
 def _policy(fields: Iterable[str | Field], strategy: ConflictStrategy, on_delete: OnDelete) -> Policy:

@@ -35,7 +35,8 @@ class Limits:
     ``search_lag_s`` how long a new record may be missing from a list; ``freshness_s`` how
     old a read may be that an unconditional write stands on; ``consistency_s`` how long a
     remote may still show what was there before our own write, and ``rereads`` how often it
-    is asked meanwhile; ``requeues`` how often in a row a record may move while it is worked
+    is asked meanwhile; ``clocks_apart_s`` how far the clocks of two machines that share a state
+    may be apart; ``requeues`` how often in a row a record may move while it is worked
     on; ``grace_s`` how long a record must be missing before anything follows, unless a
     second pass misses it too.
     """
@@ -44,6 +45,7 @@ class Limits:
     search_lag_s: float = 5.0
     freshness_s: float = 2.0
     consistency_s: float = 5.0
+    clocks_apart_s: float = 3.0
     rereads: int = 3
     concurrency: int = 10
     chunk: int = 50

@@ -33,7 +33,10 @@ from bidisync.model import (
 
 @attrs.frozen
 class Replaced:
-    """What our last write replaced: a read that shows it again, before ``until``, is an old one."""
+    """What our last write replaced: a read that shows it again, before ``until``, is an old one.
+
+    So it is by every clock: ``until`` allows for those of other machines.
+    """
 
     fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
     version: str | None
@@ -125,7 +128,7 @@ class Intent:
     """What is about to be written, durable before it is sent; its payload never changes.
 
     ``not_before`` is when somebody else than the writer may write: the writer's lease and
-    its last request are certainly over then. ``other_payload`` is what goes to the opposite
+    its last request are certainly over then, by every clock. ``other_payload`` is what goes to the opposite
     side, where a plan writes to both.
     """
 

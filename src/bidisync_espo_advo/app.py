@@ -155,6 +155,7 @@ async def open_sync(
             from bidisync.rehearsal import Rehearsal
 
             left, right = Rehearsal(left, "new-espocrm"), Rehearsal(right, "999999")
+        limits = _limits(settings)
         parts = Parts(
             left=left,
             right=right,
@@ -169,20 +170,22 @@ async def open_sync(
             clock=clock,
             chance=chance,
             backoff=Backoff(attempts=settings.sync.max_attempts),
-            limits=_limits(settings),
+            limits=limits,
             observers=observers,
             show_state=settings.sync.visible_status != "off",
         )
         engine = await Engine.open(parts)
-        patience = settings.lock.lease_s + _limits(settings).request_timeout_s + settings.sync.search_lag_s
+        patience = settings.lock.lease_s + limits.request_timeout_s + limits.search_lag_s + limits.clocks_apart_s
         yield PartySync(engine, remotes, patience + 5.0)
 
 
 def _limits(settings: Settings) -> Limits:
+    """Bounds of time and number; a state in a file is used on one machine, by one clock."""
     return Limits(
         request_timeout_s=max(settings.espocrm.timeout_s, settings.advoware.timeout_s),
         search_lag_s=settings.sync.search_lag_s,
         consistency_s=settings.sync.search_lag_s,
+        clocks_apart_s=0.0 if settings.state.url.startswith("sqlite:") else Limits().clocks_apart_s,
         concurrency=settings.sync.concurrency,
     )
 

@@ -342,7 +342,7 @@ class Office:
                 **account.config(SYNC_USER),
                 **TIMES,
             },
-            "state": {"url": "sqlite:///:memory:"},
+            "state": {"url": "postgresql://state.example/sync"},  # workers of several machines, each with its clock
             "lock": {"lease_s": self.lease_s},
             "sync": {"search_lag_s": self.lag_s, "concurrency": 3},
         }

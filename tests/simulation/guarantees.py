@@ -58,6 +58,11 @@ the restored index until the next complete pass; if somebody edits it before tha
 **A write that arrives after its lease.** Where nothing refuses outdated writes, a late one also brings back
 old notes: the record shows how it stood then, until it is written again. Where whole records are replaced,
 such a write can make a value of ours look like somebody's edit, and a conflict of it.
+
+**Clocks of several machines.** Workers that share a state compare times that others stored. All of this holds for
+clocks that are up to `Limits.clocks_apart_s` apart, three seconds unless you say otherwise; NTP keeps them far
+nearer. Beyond that an old answer may be taken for an edit, and two workers may write at once
+([why, and where](decisions/0012-clocks-of-several-machines.md)).
 """
 
 

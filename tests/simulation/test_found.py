@@ -23,6 +23,8 @@ FOUND = {
     "notes whose answer was lost counted as not written, and showed a failure for ever": (noted, 2),
     "who was made and could not be read back was not known, and was made again": (checked, 7085),
     "a create that always failed forgot how often, and was tried for ever": (STRAINED["broken"], 1),
+    "an old answer was none to a worker whose clock was ahead of the writer's": (checked, 1002139),
+    "an old answer was none to a worker whose clock was ahead, in memory": (pair, 1102018),
 }
 """Each of these seeds fails again when its fix alone is taken back."""
 
