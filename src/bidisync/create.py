@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import attrs
 
 from bidisync.apply import wrote
-from bidisync.errors import Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
+from bidisync.errors import Contended, Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Failed
 from bidisync.fence import intent_for, may_write
 from bidisync.gate import held
@@ -46,6 +46,7 @@ from bidisync.strangers import Strangers, belongs
 
 UNCONFIRMED = "create_unconfirmed"  # nobody can tell what became of it
 TWIN = "twin"  # it was made more than once
+TAKEN = "match_taken"  # somebody else's counterpart by now
 FIRST_LOOK_S = 900.0
 WATCHED_S = 72_000.0
 
@@ -53,6 +54,11 @@ WATCHED_S = 72_000.0
 def watching(intent: Intent, now: float) -> Watch:
     """Look for a twin of what this create made, soon and once more within a day."""
     return Watch(intent, now + FIRST_LOOK_S, now + WATCHED_S)
+
+
+def is_making(link: Link, side: Side) -> bool:
+    """Whether a create towards that side is open."""
+    return link.intent is not None and link.intent.verb is Verb.CREATE and link.intent.side is side
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -202,6 +208,8 @@ class Creation:
             self.index.keys(mine), known, taken=lambda ref: ref in links and belongs(links[ref], "", side)
         )
         if isinstance(verdict, Ref):
+            there = next(snapshot for snapshot in error.existing if snapshot.id == verdict.id)
+            await self.not_just_made(link, there, verdict.side)
             return await self.strangers.adopt(link, verdict)
         if isinstance(verdict, Defer) or intent.despite_duplicates or not self._all_contradicted(mine, error):
             reason = verdict.reason if isinstance(verdict, Defer) else "duplicate"
@@ -225,10 +233,14 @@ class Creation:
         if len(found) > 1:
             return await self.strangers.stop(link, TWIN)
         if found:
+            there = Ref(intent.side, found[0].id)
+            stranger = (await self.parts.store.load([there])).get(there)
+            if stranger is not None and belongs(stranger, link.on(side) or "", side):
+                return await self.strangers.stop(link, TAKEN)
             await self.index.learn(intent.side, found)
             self.effects.created.add(intent.side)
             bound = attrs.evolve(
-                link.with_id(intent.side, found[0].id),
+                link.with_id(intent.side, there.id),
                 intent=None,
                 base=self._base_of(intent.payload, intent.side),
                 settled=False,
@@ -236,7 +248,6 @@ class Creation:
                 attempts=Attempts(),
                 watch=watching(intent, self.parts.clock.now()),
             )
-            stranger = (await self.parts.store.load([Ref(intent.side, found[0].id)])).get(Ref(intent.side, found[0].id))
             if stranger is not None and bound.retention is None:
                 bound = attrs.evolve(bound, retention=stranger.retention)
             return await self.parts.store.save(bound, absorbs=[] if stranger is None else [stranger])
@@ -282,6 +293,12 @@ class Creation:
         keys = self.index.keys_of(intent.payload)
         same = [there for there in free if shares_strong(keys, self.index.keys(there))]
         return equal or same, bool(free)
+
+    async def not_just_made(self, link: Link, there: Snapshot, side: Side) -> None:
+        """Refuse to take for a stranger's, or for new, what another create that is still open may have made."""
+        for other in await self.parts.store.open_intents():
+            if other.id != link.id and is_making(other, side) and self.may_be(other.open_intent.payload, there):
+                raise Contended("a create that may have made this record is still open")
 
     def may_be(self, payload: Mapping[str, Value], there: Snapshot) -> bool:
         """Whether a record may be the one made from this payload: the same values, or the same keys."""

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import attrs
 
 from bidisync.apply import Again
-from bidisync.create import TWIN, UNCONFIRMED, Creation
-from bidisync.errors import Contended
+from bidisync.create import TWIN, UNCONFIRMED, Creation, is_making
 from bidisync.identity import shares_strong
 from bidisync.index import Index
 from bidisync.model import Defer, Ref, Review, ReviewKind, Side, Snapshot
@@ -68,7 +67,7 @@ class Meeting:
         if mine.notes is not None and mine.notes.counterpart is not None:
             return await self._named(mine, side, mine.notes.counterpart)
         await self.index.ready(side.other)
-        await self._not_just_made(link, mine, side)
+        await self.creation.not_just_made(link, mine, side)
         if await self._is_twin(mine, side):
             return Defer(TWIN)
         candidates = await self.index.matches(side.other, mine)
@@ -104,7 +103,7 @@ class Meeting:
         linked = (await self.parts.store.load([there])).get(there)
         if linked is not None and linked.forgotten:
             return Defer(FORGOTTEN)
-        if linked is not None and _is_making(linked, side):
+        if linked is not None and is_making(linked, side):
             await self.creation.recover(linked)
             raise Again("a create that was open has made this record")
         namesakes = {known.ref for known in await self.index.naming(side, counterpart)} - {Ref(side, mine.id)}
@@ -134,16 +133,6 @@ class Meeting:
             for link in await self.parts.store.watched()
         )
 
-    async def _not_just_made(self, link: Link, mine: Snapshot, side: Side) -> None:
-        """Refuse to take for new what a create that is still open may have made."""
-        for other in await self.parts.store.open_creates():
-            if (
-                other.id != link.id
-                and _is_making(other, side)
-                and self.creation.may_be(other.open_intent.payload, mine)
-            ):
-                raise Contended("a create that may have made this record is still open")
-
 
 async def named_anew(index: Index, link: Link, side: Side, row: Snapshot) -> bool:
     """Whether a record that waits for a counterpart names one since then, or another one."""
@@ -154,8 +143,3 @@ async def named_anew(index: Index, link: Link, side: Side, row: Snapshot) -> boo
     if not {SHARED, MISSING, FORGOTTEN} & set(doubts):
         return True
     return row.id not in {known.ref.id for known in await index.naming(side, counterpart)}
-
-
-def _is_making(link: Link, side: Side) -> bool:
-    """Whether a create towards that side is open."""
-    return link.creating and link.open_intent.side is side

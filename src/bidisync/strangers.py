@@ -90,7 +90,8 @@ class Strangers:
     async def stop(self, link: Link, reason: str) -> Link:
         """The link stored without its intent: nothing further happens to it by itself."""
         review = Review(ReviewKind.IDENTITY, reason)
-        return await self.parts.store.save(attrs.evolve(link, intent=None, reviews=(review,), settled=True))
+        stopped = attrs.evolve(link, intent=None, reviews=(review,), attempts=Attempts(), settled=True)
+        return await self.parts.store.save(stopped)
 
     async def _save_shown(self, link: Link, side: Side, mine: Snapshot) -> Link:
         """Store the link, and let the record show that it waits for a person."""

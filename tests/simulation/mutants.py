@@ -214,7 +214,7 @@ MUTANTS = (
     Mutant(
         "open creates are not asked about",
         "meet.py",
-        "        await self._not_just_made(link, mine, side)\n",
+        "        await self.creation.not_just_made(link, mine, side)\n",
         "",
         scenarios=("unhinted-newcomers",),
     ),

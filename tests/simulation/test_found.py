@@ -25,6 +25,7 @@ FOUND = {
     "a create that always failed forgot how often, and was tried for ever": (STRAINED["broken"], 1),
     "an old answer was none to a worker whose clock was ahead of the writer's": (checked, 1002139),
     "an old answer was none to a worker whose clock was ahead, in memory": (pair, 1102018),
+    "who was called a duplicate took what an open create had made, which tore them apart": (checked, 1006358),
 }
 """Each of these seeds fails again when its fix alone is taken back."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import attrs
-from pairs import Pair
+from pairs import CRM, NAMES, Pair
 from test_guarded_passes import deleting
 
 from bidisync import LinkState, Ref, Side
-from bidisync.errors import Unavailable
+from bidisync.errors import Duplicate, Unavailable, Unconfirmed
 from bidisync.model import Notes
+from bidisync.state import Link
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 
@@ -116,3 +117,61 @@ async def test_a_failure_after_a_write_does_not_bring_back_the_look_from_before_
     assert link.state is LinkState.RETRY
     assert link.right_shadow.fields["x"] == "2"
     assert link.right_shadow.replaced.version == old.version
+
+
+@attrs.define
+class Unique(MemoryReplica):
+    """A side that refuses a second record of the same name, and tells the first."""
+
+    async def create(self, fields, **options):
+        same = [id for id, record in self.records.items() if record.fields["name"] == fields["name"]]
+        if same:
+            raise Duplicate("there is one", existing=[self._snapshot(id, row=True) for id in same])
+        return await super().create(fields, **options)
+
+
+async def entered_twice() -> Pair:
+    """Somebody stands twice on the right; of the left record made from the first nobody knows for certain."""
+    pair = Pair(left=Unique("l", capabilities=CRM, names=NAMES))
+    first = pair.right.add(name="Ada", born="2000-01-01", x=None, y=None)
+    pair.right.add(name="Ada", born="2000-01-01", x=None, y=None)
+    engine = await pair.engine()
+    for side in Side:
+        await engine.index.ready(side)
+
+    def lost(call: Call) -> None:
+        if call.verb == "create":
+            pair.left.before = unreachable
+            raise Unconfirmed("no reply")
+
+    def unreachable(call: Call) -> None:
+        if call.verb == "search":
+            raise Unavailable("not now")
+
+    pair.left.after = lost
+    await engine.sync(Ref(Side.RIGHT, first))
+    pair.left.before = pair.left.after = lambda call: None
+    return pair
+
+
+async def test_whom_a_side_calls_a_duplicate_may_have_been_made_by_a_create_that_is_still_open():
+    """Seed 1006358: the second took what the first had made, and the first tore them apart again."""
+    pair = await entered_twice()
+    assert list(pair.left.records) == ["l1"]
+    engine = await pair.engine()
+    second = await engine.sync(Ref(Side.RIGHT, "r2"))
+    assert (second.state, second.refs) == (LinkState.REVIEW, (Ref(Side.RIGHT, "r2"),))
+    first = await engine.sync(Ref(Side.RIGHT, "r1"))
+    assert (first.state, first.refs) == (LinkState.IN_SYNC, (Ref(Side.LEFT, "l1"), Ref(Side.RIGHT, "r1")))
+
+
+async def test_a_create_that_finds_its_record_with_somebody_else_leaves_the_pair_as_it_is():
+    pair = await entered_twice()
+    taken = attrs.evolve(Link.begin(Ref(Side.RIGHT, "r2")), left_id="l1", settled=True)
+    await pair.store.save(taken)
+    outcome = await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    assert (outcome.state, outcome.reason) == (LinkState.REVIEW, "match_taken")
+    links = await pair.store.load([Ref(Side.LEFT, "l1"), Ref(Side.RIGHT, "r1")])
+    assert links[Ref(Side.LEFT, "l1")].id == "right:r2"
+    assert links[Ref(Side.RIGHT, "r1")].left_id is None
+    assert list(pair.left.records) == ["l1"]
