@@ -296,7 +296,7 @@ class Creation:
 
     async def not_just_made(self, link: Link, there: Snapshot, side: Side) -> None:
         """Refuse to take for a stranger's, or for new, what another create that is still open may have made."""
-        for other in await self.parts.store.open_intents():
+        for other in await self.parts.store.open_creates():
             if other.id != link.id and is_making(other, side) and self.may_be(other.open_intent.payload, there):
                 raise Contended("a create that may have made this record is still open")
 

@@ -343,7 +343,7 @@ MUTANTS = (
     Mutant(
         "old rows are believed",
         "looking.py",
-        "newer = shadow is None or row.seen_at > shadow.seen_at",
+        "newer = shadow is None or row.seen_at > shadow.seen_at + parts.limits.clocks_apart_s",
         "newer = True",
         scenarios=(
             "slow",
