@@ -123,10 +123,13 @@ class Oracle:
         people = self.world.people
         for side in Side:
             for who, ids in self._by_person(side).items():
-                allowed = max(1, sum(id in ids for id in people.made.get((side, who), ())))
-                if who in people.doubled:  # somebody entered twice may be known twice to the other side too
-                    again = len(people.made.get((side.other, who), ()))
-                    allowed += again if self.world.restored else people.excused[side.other, who]
+                entered = people.made.get((side, who), ())
+                allowed = max(1, sum(id in ids for id in entered))
+                if who in people.doubled and self.world.restored:
+                    # an old state does not know of a deletion: the other side's record is copied back once for each
+                    allowed += len(people.made.get((side.other, who), ())) + sum(id not in ids for id in entered)
+                elif who in people.doubled:  # somebody entered twice may be known twice to the other side too
+                    allowed += people.excused[side.other, who]
                 if len(ids) > allowed:
                     self.world.violated("C3", f"{who} stands {len(ids)} times on the {side.value}")
         owners = Counter(ref for link in self._links if not link.tombstoned for ref in link.refs)
