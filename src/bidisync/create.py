@@ -58,7 +58,7 @@ def watching(intent: Intent, now: float) -> Watch:
 
 def is_making(link: Link, side: Side) -> bool:
     """Whether a create towards that side is open."""
-    return link.intent is not None and link.intent.verb is Verb.CREATE and link.intent.side is side
+    return link.creating and link.open_intent.side is side
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -242,6 +242,8 @@ class Sweep:
             if link is not None and await self._rests(link, listed, snapshot, everything):
                 work.forecast.at_rest(listed)
                 tally.skip(link.id, link.state)
+                if not link.settled:  # put off, and perhaps before anybody knew who it is
+                    work.unlearnt.append(snapshot)
                 continue
             moved.append(snapshot)
             if only in (None, listed):

@@ -300,6 +300,22 @@ MUTANTS = (
         laws=("C12",),
     ),
     Mutant(
+        "a time to wait until allows for no other clock",
+        "fence.py",
+        " + limits.search_lag_s + limits.clocks_apart_s",
+        " + limits.search_lag_s",
+        scenarios=("clocks-apart",),
+        laws=("C2", "C3"),
+    ),
+    Mutant(
+        "old answers are told by one clock",
+        "apply.py",
+        " + parts.limits.consistency_s + parts.limits.clocks_apart_s",
+        " + parts.limits.consistency_s",
+        scenarios=("clocks-apart",),
+        laws=("C2",),
+    ),
+    Mutant(
         "a lease is released by anybody",
         "locks/local.py",
         "            if self.held.get(key) is lease:\n                del self.held[key]\n            lease.over",

@@ -25,6 +25,9 @@ FOUND = {
     "a create that always failed forgot how often, and was tried for ever": (STRAINED["broken"], 1),
     "an old answer was none to a worker whose clock was ahead of the writer's": (checked, 1002139),
     "an old answer was none to a worker whose clock was ahead, in memory": (pair, 1102018),
+    "a writer whose clock was far behind was overtaken, and its create came late": (STRAINED["clocks-apart"], 429),
+    "an edit was undone by a worker whose clock was far ahead": (STRAINED["clocks-apart"], 1743),
+    "who was put off before anybody knew who it was met nobody, and was made again": (STRAINED["clocks-apart"], 1924),
     "who was called a duplicate took what an open create had made, which tore them apart": (checked, 1006358),
 }
 """Each of these seeds fails again when its fix alone is taken back."""

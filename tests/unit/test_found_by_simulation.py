@@ -175,3 +175,23 @@ async def test_a_create_that_finds_its_record_with_somebody_else_leaves_the_pair
     assert links[Ref(Side.LEFT, "l1")].id == "right:r2"
     assert links[Ref(Side.RIGHT, "r1")].left_id is None
     assert list(pair.left.records) == ["l1"]
+
+
+async def test_who_is_put_off_is_known_to_the_pass_that_meets_the_same_person_on_the_other_side():
+    """Clocks apart, seed 1924: a first look had failed, so nobody knew who it was, and a second one was made."""
+    pair = Pair()
+    left = pair.left.add(name="Ada", born="2000-01-01", x=None, y=None)
+    right = pair.right.add(name="Ada", born="2000-01-01", x=None, y=None)
+
+    def failing(call: Call) -> None:
+        if call.verb == "get":
+            raise Unavailable("not now")
+
+    pair.left.before = failing
+    outcome = await (await pair.engine()).sync(Ref(Side.LEFT, left))
+    assert outcome.retry_at > pair.clock.now()
+    pair.left.before = lambda call: None
+    await pair.sweep(everything=True)
+    assert list(pair.left.records) == [left]
+    assert list(pair.right.records) == [right]
+    assert await pair.store.count() == {LinkState.IN_SYNC.value: 1}

@@ -35,7 +35,8 @@ class Exercise:
     written by an approved plan only. ``unlisted``: some records may never be shown by a list.
     ``alone``: there is one person, and nobody else is entered. ``polls``: after the first pass
     none reads the lists in full. The rest is how often something goes wrong: one request in
-    so many, one write that an edit comes before, one lease; and how far workers' clocks are apart.
+    so many, one write that an edit comes before, one lease; how far each worker's clock is off,
+    and how far apart workers expect theirs to be.
     """
 
     drills: tuple[Callable[[World], None], ...] = ()
@@ -49,6 +50,7 @@ class Exercise:
     edits_in_window: float = 0.05
     leases_faulty: float = 0.015
     clocks_apart_s: float = 1.5
+    clocks_allowed_s: float = 3.0
 
 
 @attrs.define(eq=False)

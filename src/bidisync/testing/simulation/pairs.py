@@ -159,6 +159,11 @@ STRAINED: Mapping[str, Callable[[], Pair]] = {
     "taken-over": _strained(
         Exercise((strain.crossings,), clocks_apart_s=120.0, requests_faulty=0.2, leases_faulty=0.5), IGNORANT
     ),
+    "clocks-apart": _strained(
+        Exercise(
+            (strain.crossings,), clocks_apart_s=120.0, clocks_allowed_s=240.0, requests_faulty=0.2, leases_faulty=0.5
+        )
+    ),
     "polled": _strained(Exercise((strain.newcomers,), unlisted=True, polls=True, requests_faulty=0.15), POLLED),
     "slow": _strained(Exercise((strain.crossings,), requests_faulty=0.25)),
     "slow-unversioned": _strained(

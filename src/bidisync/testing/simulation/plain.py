@@ -127,6 +127,7 @@ class Pair:
             limits=Limits(
                 request_timeout_s=self.timeout_s,
                 search_lag_s=self.lag_s,
+                clocks_apart_s=exercise.clocks_allowed_s,
                 concurrency=3,
                 grace_s=exercise.grace_s,
             ),
