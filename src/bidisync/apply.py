@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from bidisync.deadline import begun_by
 from bidisync.errors import Rejected, Stale, SyncError, Transient, Unconfirmed, Unmappable
 from bidisync.events import Wrote
 from bidisync.fence import Permit, intent_for, permit, wait_for
@@ -210,11 +211,11 @@ async def _send(
 ) -> Snapshot:
     replica = parts.replica(write.side)
     seen = await _fresh(parts, write.side, seen)
-    await may_go(link)
-    if write.verb is Verb.DELETE:
-        await replica.delete(seen)
-        return attrs.evolve(seen, gone=True)
-    proof = await replica.update(seen, write.fields, notes=notes)
+    with begun_by(await may_go(link)):
+        if write.verb is Verb.DELETE:
+            await replica.delete(seen)
+            return attrs.evolve(seen, gone=True)
+        proof = await replica.update(seen, write.fields, notes=notes)
     if proof is not None:
         return proof
     try:

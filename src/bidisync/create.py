@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import attrs
 
 from bidisync.apply import wrote
+from bidisync.deadline import begun_by
 from bidisync.errors import Contended, Duplicate, Rejected, SyncError, Unconfirmed, Unmappable
 from bidisync.events import Failed
 from bidisync.fence import intent_for, may_write
@@ -112,9 +113,12 @@ class Creation:
         intent = link.open_intent
         replica = self.parts.replica(intent.side)
         notes = self._notes_for_new(mine) if replica.capabilities.keeps_notes else None
-        await may_write(self.parts, link, self.lease)
+        latest = await may_write(self.parts, link, self.lease)
         try:
-            created = await replica.create(intent.payload, notes=notes, despite_duplicates=intent.despite_duplicates)
+            with begun_by(latest):
+                created = await replica.create(
+                    intent.payload, notes=notes, despite_duplicates=intent.despite_duplicates
+                )
         except Duplicate as error:
             return await self._duplicate(link, mine, side, error)
         except (Rejected, Unmappable) as error:

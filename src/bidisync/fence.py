@@ -11,8 +11,8 @@ from bidisync.parts import Parts
 from bidisync.protocols import Lease
 from bidisync.state import Intent, Link
 
-Permit: TypeAlias = Callable[[Link], Awaitable[None]]
-"""Asked before each request for a link; raises where it may not go out now."""
+Permit: TypeAlias = Callable[[Link], Awaitable[float]]
+"""Asked before each request for a link: by when it has to start; raises where it may not go out."""
 
 
 class Underway(Contended):
@@ -37,20 +37,31 @@ def wait_for_writer(parts: Parts, link: Link) -> None:
         wait_for(parts, link)
 
 
-async def may_write(parts: Parts, link: Link, lease: Lease) -> None:
-    """Return only if a request that starts now ends in time, and nobody took over.
+async def may_write(parts: Parts, link: Link, lease: Lease) -> float:
+    """Return only if a request that starts now ends in time, and nobody took over; by when it has to start.
 
     In time means: within the lease, and before others may take up the intent that it belongs
     to. The second holds without any lease, however long this process was stopped.
     """
-    if link.intent is not None and parts.clock.now() > link.intent.sent_at + parts.locks.lease_s:
-        raise Contended("what was about to be written is too old to be sent")
     if not lasts(parts, lease):
         await lease.renew()
         if not lasts(parts, lease):
             raise Contended("the lease ends before a request could")
+    latest = latest_start(parts, link, lease)
     if await parts.store.fence(link) != link.fence:
         raise Contended("somebody else took this record over")
+    return latest
+
+
+def latest_start(parts: Parts, link: Link, lease: Lease) -> float:
+    """By when a request has to start, by the clock that never goes back; ``Contended`` if its intent is too old."""
+    left_s = lease.remaining() - parts.limits.request_timeout_s
+    if link.intent is not None:
+        young_s = link.intent.sent_at + parts.locks.lease_s - parts.clock.now()
+        if young_s < 0:
+            raise Contended("what was about to be written is too old to be sent")
+        left_s = min(left_s, young_s)
+    return parts.clock.monotonic() + left_s
 
 
 def lasts(parts: Parts, lease: Lease) -> bool:
@@ -61,7 +72,7 @@ def lasts(parts: Parts, lease: Lease) -> bool:
 def permit(parts: Parts, lease: Lease) -> Permit:
     """Leave to write as long as this lease and the stored fence allow it."""
 
-    def ask(link: Link) -> Awaitable[None]:
+    def ask(link: Link) -> Awaitable[float]:
         return may_write(parts, link, lease)
 
     return ask

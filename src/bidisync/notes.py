@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from bidisync.deadline import begun_by
 from bidisync.errors import Stale, SyncError, Unconfirmed
 from bidisync.fence import Permit, intent_for, wait_for_writer
 from bidisync.guards import held_review
@@ -52,8 +53,8 @@ async def show(
             wait_for_writer(parts, before or link)
             link, ours = await _claim(parts, link, side), True
         try:
-            await permit(link)
-            proof = await replica.update(snapshot, {}, notes=notes)
+            with begun_by(await permit(link)):
+                proof = await replica.update(snapshot, {}, notes=notes)
             now = proof if proof is not None else await replica.get(snapshot.id)
         except Stale:
             return attrs.evolve(link, settled=False)

@@ -9,14 +9,14 @@ here, is left to the engine, one by one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from bidisync.apply import Errand, carry_out
 from bidisync.detectors import dated
 from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable
-from bidisync.fence import Permit, lasts, permit
+from bidisync.fence import Permit, lasts, latest_start, permit
 from bidisync.flapping import calm
 from bidisync.gate import held
 from bidisync.looking import Rows, listed, nothing_new
@@ -162,10 +162,11 @@ async def _kept_alone(parts: Parts, link: Link) -> Link | None:
 
 def _permit(parts: Parts, lease: Lease, stored_at: float) -> Permit:
     """Leave to write: an intent that was stored a moment ago was a look at the fence as well."""
-    ask: Callable[[Link], Awaitable[None]] = permit(parts, lease)
+    ask = permit(parts, lease)
 
-    async def may_go(link: Link) -> None:
+    async def may_go(link: Link) -> float:
         if parts.clock.monotonic() - stored_at > FENCE_S or not lasts(parts, lease):
-            await ask(link)
+            return await ask(link)
+        return latest_start(parts, link, lease)
 
     return may_go

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 
 from bidisync.circuit import Circuit
+from bidisync.deadline import still_in_time
 from bidisync.errors import Contended, RateLimited, SyncError, Unavailable, Unconfirmed
 from bidisync.events import Called, CallOutcome, CircuitMoved, Event
 from bidisync.protocols import Clock, Observer
@@ -193,6 +194,8 @@ class Wire:
         if self._pace is not None:  # whoever waits for its turn keeps no slot from a write
             await self._pace.keep(urgent=request.method in OVER_A_READ)
         async with self._slots:
+            if request.writes:
+                still_in_time(self.clock.monotonic())
             self.calls[request.method] += 1
             began = self.clock.monotonic()
             outcome: CallOutcome = "no_answer"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from bidisync.deadline import still_in_time
 from bidisync.errors import RateLimited, Stale, SyncError, Unauthorized, Unavailable, Unconfirmed
 from bidisync.model import Capabilities, Conditional, Created, Fields, Notes, Page, Side, Snapshot, Value, Verb
 from bidisync.state import Intent
@@ -249,6 +250,7 @@ class Distant:
 
     async def _write(self, ask: Ask[T]) -> T:
         system = self.remote.side.value
+        still_in_time(self.remote.world.loop.time())
         try:
             return await self.remote.network.carry(attrs.evolve(ask, twists=_write_twists(system)))
         except NotSent as error:
