@@ -82,8 +82,11 @@ class Errand:
 async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lease, effects: Effects) -> Link:
     """Carry out the plan; the link as it is stored afterwards.
 
-    Raises what the replicas raise. What was acknowledged before that is stored.
+    Raises what the replicas raise. What was acknowledged before that is stored. ``Underway`` while
+    an earlier write may still arrive: what is forgotten of that would count as somebody's edit then.
     """
+    if plan.writes or not _arrived(parts, before, looks):
+        wait_for(parts, before)
     errand, may_go = Errand.of(parts, before, plan, looks), permit(parts, lease)
     if plan.ends and not plan.writes:
         await parts.store.forget(errand.done.refs)
@@ -92,7 +95,6 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         shown = await show(parts, ended, looks, may_go)
         return ended if shown == ended else await parts.store.save(shown)
     if plan.writes:
-        wait_for(parts, before)
         stored = await parts.store.save(errand.intended(parts), journal=errand.lines(parts))
         link = await carry_out(parts, errand.begun(stored), stored, may_go, effects)
         return link if link == before else await parts.store.save(link)
@@ -183,6 +185,19 @@ def landed(parts: Parts, link: Link, looks: Looks) -> Link:
             if same_value(parts, name, snapshot.fields.get(name, ABSENT), sent):
                 base[name] = Agreement(sent, sent)
     return attrs.evolve(link, base=base)
+
+
+def _arrived(parts: Parts, link: Link, looks: Looks) -> bool:
+    """Whether everything that an interrupted intent was to write is there."""
+    if link.intent is None or link.intent.verb is Verb.CREATE:
+        return True
+    if link.intent.verb is Verb.DELETE:
+        return looks[link.intent.side].gone
+    return all(
+        snapshot.gone or same_value(parts, name, snapshot.fields.get(name, ABSENT), sent)
+        for side, snapshot in looks.items()
+        for name, sent in link.intent.sent_to(side).items()
+    )
 
 
 def effects_of(effects: Effects, write: Write) -> None:

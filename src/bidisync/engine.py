@@ -277,7 +277,7 @@ class Engine:
         return list(left.values())
 
     async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
-        """The hinted records in bulk, and their counterparts where a list brought them along, or plain updates go so."""
+        """The hinted records in bulk, and their counterparts where a list brought them along, or all go together."""
         wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
         both = together(self.parts) is not None
         for ref in refs:

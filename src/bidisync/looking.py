@@ -38,10 +38,11 @@ def listed(parts: Parts, ref: Ref, link: Link, rows: Rows) -> Snapshot | None:
 
     A row from before the last write or read of the record shows the past, and would take
     back what was written since. Another machine may have made that: where the difference of
-    the clocks leaves it open which was first, the record is read.
+    the clocks leaves it open which was first, the record is read. So it is where an earlier
+    write was interrupted: that may have arrived since the row.
     """
     row, shadow = rows.get(ref), link.shadow(ref.side)
-    if row is None or not parts.replica(ref.side).capabilities.row_is_complete:
+    if row is None or link.intent is not None or not parts.replica(ref.side).capabilities.row_is_complete:
         return None
     newer = shadow is None or row.seen_at > shadow.seen_at + parts.limits.clocks_apart_s
     return row if newer and not _outdated(shadow, row, row.seen_at) else None

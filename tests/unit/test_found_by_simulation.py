@@ -195,3 +195,45 @@ async def test_who_is_put_off_is_known_to_the_pass_that_meets_the_same_person_on
     assert list(pair.left.records) == [left]
     assert list(pair.right.records) == [right]
     assert await pair.store.count() == {LinkState.IN_SYNC.value: 1}
+
+
+async def sent_and_not_arrived() -> Pair:
+    """An x of 2 is on its way to the right, where it arrives late; nobody knows whether it will."""
+    pair = await linked()
+    pair.clock.advance(60)
+    pair.left.edit("l1", x="2")
+
+    def lost(call: Call) -> None:
+        if call.verb == "update":
+            raise Unconfirmed("no reply")
+
+    pair.right.before = lost
+    await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    pair.right.before = lambda call: None
+    assert pair.right.values("r1").get("x") is None
+    return pair
+
+
+async def test_what_arrived_late_is_told_from_an_edit_by_a_look_and_not_by_a_row_from_before():
+    """Seed 2013610: the row did not show our own write, so what we had sent was in conflict with the next edit."""
+    pair = await sent_and_not_arrived()
+    pair.left.edit("l1", x="3")
+    pair.clock.advance(10)
+    rows = {Ref(Side.RIGHT, "r1"): attrs.evolve(await pair.right.get("r1"), row=True)}
+    pair.right.edit("r1", x="2")
+    pair.clock.advance(120)
+    outcome = await (await pair.engine()).sync(Ref(Side.LEFT, "l1"), rows)
+    assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "3"
+    assert outcome.settled == 0, "nobody had edited the right"
+
+
+async def test_an_edit_that_was_taken_back_while_it_was_sent_stays_so_when_it_arrives_late():
+    pair = await sent_and_not_arrived()
+    pair.left.edit("l1", x=None)
+    outcome = await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    assert (outcome.state, outcome.reason) == (LinkState.RETRY, "underway")
+    pair.right.edit("r1", x="2")
+    await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    pair.clock.advance(120)
+    await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
+    assert pair.left.values("l1")["x"] is pair.right.values("r1")["x"] is None
