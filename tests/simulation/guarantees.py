@@ -52,8 +52,9 @@ checked but not in one step with the write, one in ten of those falls between th
 **Records that no list shows.** Where a list leaves records out, a new one that no hint names either is
 not found; those are counted. Records that are linked are looked at by id, so what happens to them is seen.
 
-**An old state restored.** Where neither side keeps notes, a record that came after the backup is a stranger to
-the restored index until the next complete pass; if somebody edits it before that, it may be made twice.
+**An old state restored.** Where neither side keeps notes, or the restore came before they were written, a record
+that came after the backup is a stranger to the restored index until the next complete pass; if somebody edits its
+counterpart before that, it may be made twice.
 
 **A write that arrives after its lease.** Where nothing refuses outdated writes, a late one also brings back
 old notes: the record shows how it stood then, until it is written again. Where whole records are replaced,
