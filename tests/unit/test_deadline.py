@@ -13,7 +13,8 @@ from bidisync.testing.clock import ManualClock, SeededChance
 from bidisync.testing.replica import MemoryReplica
 from bidisync_espo_advo.advoware_session import AdvowareSession
 from bidisync_espo_advo.settings import AdvowareConfig
-from bidisync_espo_advo.transport import Request, Response, Wire
+from bidisync_espo_advo.transport import Request, Response
+from bidisync_espo_advo.wire import Wire
 
 URL = "http://erp.example/"
 
