@@ -111,10 +111,10 @@ class Fire:
             self.pair.clock.advance(self._rng.choice([1, 30, 600]))
 
     async def rest(self) -> None:
-        """No more faults, and time enough."""
+        """No more faults, and time enough: a day after it was given up a record is tried again."""
         self.burning = False
         for _ in range(4):
-            self.pair.clock.advance(7200)
+            self.pair.clock.advance(90_000)
             await self.pair.sweep(everything=True, rounds=4)
 
 
@@ -135,9 +135,7 @@ async def test_random_days_under_fire_end_in_agreement(left, right):
         assert len(rights) == len(fire.pair.right.records), f"{where}: nobody is doubled on the right"
         assert lefts.keys() == rights.keys(), where
         states = fire.pair.tally.states()
-        assert set(states) <= {LinkState.IN_SYNC, LinkState.DEAD}, f"{where}: {states}"
-        dead = {o.link_id for o in fire.pair.tally.outcomes.values() if o.state is LinkState.DEAD}
-        assert not dead, where
+        assert set(states) <= {LinkState.IN_SYNC}, f"{where}: {states}"
         for (name, field), value in fire.expected.items():
             assert (lefts[name].get(field), rights[name].get(field)) == (value, value), f"{where}: {name}.{field}"
         before = fire.pair.writes()
