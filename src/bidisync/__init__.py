@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Unmappable,
     )
     from bidisync.events import Event
-    from bidisync.guards import NeedsApproval
+    from bidisync.guards import Bounds, HeldPlan, NeedsApproval
     from bidisync.identity import Identity
     from bidisync.items import Items, MergeItems
     from bidisync.lists import Column, FlatMapper, ListMapper, Together
@@ -116,6 +116,7 @@ __all__ = [
     "Abilities",
     "Agreement",
     "Backoff",
+    "Bounds",
     "ByContent",
     "ByTimestamp",
     "Capabilities",
@@ -152,6 +153,7 @@ __all__ = [
     "FlatMapper",
     "Group",
     "Guard",
+    "HeldPlan",
     "Hint",
     "HintStore",
     "Identity",
@@ -248,7 +250,7 @@ _NAMES = {
         "Rejected Stale SyncError Transient Unauthorized Unavailable Unconfirmed Unmappable"
     ),
     "events": "Event",
-    "guards": "NeedsApproval",
+    "guards": "Bounds HeldPlan NeedsApproval",
     "identity": "Identity",
     "items": "Items MergeItems",
     "lists": "Column FlatMapper ListMapper Together",

@@ -12,27 +12,34 @@ from pathlib import Path
 
 import attrs
 
+from bidisync import approval
+from bidisync.arguments import check_kind, identity_of, innermost, observers_of, policy_of, replicas_of
 from bidisync.clock import SystemClock
-from bidisync.conflicts import ask
+from bidisync.conflicts import ask, fill_blanks
+from bidisync.encounter import refuse_untold
 from bidisync.engine import Engine
-from bidisync.errors import Misconfigured
-from bidisync.guards import Bounds
+from bidisync.errors import Moved
+from bidisync.guards import Bounds, HeldPlan, held_plans
 from bidisync.identity import Identity
 from bidisync.locks.local import LocalLocks
 from bidisync.model import Ref
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
-from bidisync.protocols import Clock, ConflictStrategy, LockProvider, Observer, Replica, StateStore
-from bidisync.records import RecordReplica, Records
-from bidisync.schema import Field, Group, OnDelete, Policy
+from bidisync.place import claim, open_state
+from bidisync.protocols import Clock, ConflictStrategy, LockProvider, Observer, Replica
+from bidisync.records import Records
+from bidisync.schema import Field, OnDelete, Policy
+from bidisync.storage import StateStore
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.sweep import Sweep
 
 USUAL = Bounds()
-IN_PROCESS = Limits(concurrency=100, chunk=200, grace_s=0.0)
-"""Bounds for stores that answer at once, and say for certain that a record is not there."""
-
+ELSEWHERE = Limits(concurrency=100, chunk=200, grace_s=0.0)
+"""Limits for sides that say for certain that a record is not there."""
+IN_PROCESS = attrs.evolve(ELSEWHERE, request_timeout_s=1.0, search_lag_s=0.0)
+"""The same for stores that answer at once."""
+LEAST_LEASE_S = 5.0
 
 KEPT = 5_000
 """So many rows of changed records are kept until their turn; others are asked for again, which costs little here."""
@@ -40,26 +47,64 @@ KEPT = 5_000
 
 @attrs.frozen
 class Pair:
-    """Two stores and what is remembered of them. Open it with ``open_pair``."""
+    """Two stores and what is remembered of them: brings them into step whenever it is asked to. ``open_pair`` makes it.
+
+    ``engine`` is what does the work: ``engine.explain(ref)`` says why a record is as it is, and
+    ``engine.impose(ref, choose, by=…)`` gives both sides what a person chose. ``store`` is the
+    state; ``await store.waiting()`` are the links about which a person is asked. ``strangers``
+    is what ``open_pair`` was told.
+    """
 
     engine: Engine
     store: StateStore
+    strangers: bool = False
 
     async def sync(self, *, everything: bool | None = None) -> Tally:
         """Bring both into step: what changed since the last time, wherever that was.
 
         ``everything`` reads both in full, which finds whatever is missing; that is the
         default unless both tell what changed. The tally counts everybody, and has the outcomes
-        of those that are not in step.
+        of those that are not in step. What fails of one record is its outcome, and due again.
+        Raises ``Misconfigured`` before anything is written where both sides hold records at first
+        contact and nothing tells who is who, ``Unavailable``, ``RateLimited`` and
+        ``Unauthorized`` where a whole side fails, and what a store raises that is no
+        ``SyncError``. What was done until then is kept; the next call goes on.
         """
+        await self._told_apart()
         if everything is None:
             replicas = self.engine.parts.replicas.values()
             everything = not all(replica.capabilities.changed_since for replica in replicas)
         return await Sweep(self.engine, keep_rows=KEPT, lean=True).run(everything=everything)
 
     async def sync_one(self, ref: Ref | str) -> Outcome:
-        """Bring one record into step: ``left:ID`` or ``right:ID``."""
+        """Bring one record into step: ``left:ID`` or ``right:ID``, anything else is a ``ValueError``.
+
+        Raises what ``sync`` raises.
+        """
+        await self._told_apart()
         return await self.engine.sync(Ref.parse(ref) if isinstance(ref, str) else ref)
+
+    async def held(self) -> tuple[HeldPlan, ...]:
+        """What a guard holds until somebody approves it: why, which links, and the digest that ``approve`` takes.
+
+        The links of one reason are approved together. Ask after a ``sync``, which may hold more.
+        """
+        return held_plans(await self.store.waiting())
+
+    async def approve(self, digest: str) -> HeldPlan:
+        """Let what is held under this digest go: the next ``sync`` does exactly that.
+
+        A record that is edited meanwhile is held again. ``Moved`` where nothing that waits has
+        this digest any more: see what ``held`` says now.
+        """
+        found = await approval.approve(self.store, self.engine.parts.clock, digest)
+        if found is None:
+            raise Moved("nothing is held under this digest (any more): held() tells what is")
+        return found
+
+    async def _told_apart(self) -> None:
+        if not self.strangers:
+            await refuse_untold(self.engine.parts)
 
 
 @asynccontextmanager
@@ -69,9 +114,11 @@ async def open_pair(
     *,
     fields: Iterable[str | Field] = (),
     strategy: ConflictStrategy = ask,
+    initial: ConflictStrategy = fill_blanks,
     policy: Policy | None = None,
     match: Sequence[str] = (),
     identity: Identity | None = None,
+    strangers: bool = False,
     on_delete: OnDelete = OnDelete.REVIEW,
     state: str | Path | StateStore = "memory:",
     bounds: Bounds = USUAL,
@@ -80,77 +127,69 @@ async def open_pair(
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
 ) -> AsyncIterator[Pair]:
-    """A pair of stores that ``pair.sync()`` keeps in step.
+    """A pair of stores that ``pair.sync()`` keeps in step, until the block ends.
 
-    What takes part is named by ``fields``, with one ``strategy`` for all of them, or by a
-    ``policy``. Records that exist on both sides before the first sync are recognised by the
-    fields named in ``match``, or by an ``identity``; else they are strangers. ``state`` is
-    ``memory:``, ``sqlite:///FILE``, a path, ``postgresql://…`` or a store that stays yours.
-    Without ``limits`` the stores are taken to answer at once.
+    Raises ``Misconfigured`` where an argument can't be meant so, before anything is read or
+    written, and ``Unavailable`` where the state can't be reached.
+
+    * ``left``, ``right``: stores of yours (``Records``), or replicas; never one and the same.
+    * ``fields``: what takes part, by name; a ``Field`` says more of it. A value of it is ``str``,
+      ``int``, ``float``, ``bool``, ``None``, or a list or tuple of these.
+    * ``strategy`` settles a field that both sides changed differently since the last sync. By
+      default a person is asked, and neither side is written.
+    * ``initial`` settles a field in which two records differ when they meet for the first time. By
+      default an empty one is filled; where both are filled a person is asked.
+    * ``policy``: groups of fields, each with a policy of its own, in place of ``fields``,
+      ``strategy``, ``initial`` and ``on_delete``.
+    * ``match``: the fields that together tell who is who, among records that are there on both
+      sides already, or are new on both.
+    * ``identity``: several such keys, or hints for a person, in place of ``match``.
+    * ``strangers=True`` says that of the records which both sides hold before the first sync none is
+      on both: each is made on the other side too. Needed only where neither ``match`` nor
+      ``identity`` tells who is who.
+    * ``on_delete``: what follows when a record was deleted on one side. By default a person is asked.
+    * ``state``: where it is kept what both last agreed on: ``memory:`` (gone with the process),
+      ``sqlite:///FILE``, a ``pathlib.Path``, ``postgresql://…``, or a store, which stays yours. Each
+      pair has one of its own.
+    * ``bounds``: how much a sync may delete, overwrite, empty or make unasked. What is more is
+      held until ``Pair.approve``.
+    * ``limits``: bounds of time and number. By default a store of yours is taken to answer within a
+      second, and a replica within 30; ``Limits()`` is for a store that is a service somewhere else.
+    * ``locks``: so that nobody works on a record twice at the same time; by default within this process.
+    * ``clock``: the time, by default that of the machine.
+    * ``observers``: functions that are told what happens, one event a call: ``[print]`` for instance.
     """
     clock = clock or SystemClock()
-    policy = policy or _policy(fields, strategy, on_delete)
+    policy = policy_of(fields, strategy, initial, on_delete, policy)
+    identity = identity_of(match, identity)
     names = tuple(field.name for field in policy.fields)
-    store = await _opened(state)
+    here, there = replicas_of(left, right, names, clock.now)
+    told = observers_of(observers)
+    check_kind("bounds", bounds, Bounds)
+    check_kind("limits", limits or IN_PROCESS, Limits)
+    store = await open_state(state)
+    limits = limits or _limits(store, left, right)
     try:
         parts = Parts(
-            left=_replica(left, names, clock),
-            right=_replica(right, names, clock),
+            left=here,
+            right=there,
             policy=policy,
             store=store,
-            locks=locks or LocalLocks(clock=clock),
-            identity=identity or Identity(strong=(tuple(match),) if match else ()),
+            locks=locks or LocalLocks(max(LEAST_LEASE_S, 2 * limits.request_timeout_s), clock=clock),
+            identity=identity,
             bounds=bounds,
-            limits=limits or _limits(store),
+            limits=limits,
             clock=clock,
-            observers=observers,
+            observers=told,
         )
-        yield Pair(await Engine.open(parts), store)
+        await claim(store, names)
+        yield Pair(await Engine.open(parts), store, strangers)
     finally:
         if store is not state:
             await store.close()
 
 
-def _limits(store: StateStore) -> Limits:
-    """What lies in memory or in a file is used on one machine, by one clock."""
-    return attrs.evolve(IN_PROCESS, clocks_apart_s=0.0) if isinstance(store, MemoryStore | SqliteStore) else IN_PROCESS
-
-
-def _policy(fields: Iterable[str | Field], strategy: ConflictStrategy, on_delete: OnDelete) -> Policy:
-    if isinstance(fields, str):
-        raise Misconfigured(f"fields is a list of names: write fields=[{fields!r}]")
-    named = [Field(field, "record") if isinstance(field, str) else field for field in fields]
-    if not named:
-        raise Misconfigured("nothing takes part in this sync: name its fields, or give a policy")
-    groups = dict.fromkeys(field.group for field in named)
-    return Policy(named, [Group(name, strategy=strategy) for name in groups], on_delete=on_delete)
-
-
-def _replica(side: Replica | Records, names: tuple[str, ...], clock: Clock) -> Replica:
-    if isinstance(side, Records):
-        return RecordReplica(side, names, now=clock.now)
-    if hasattr(side, "capabilities"):
-        return side
-    lacks = [name for name in ("all", "get", "add", "change") if not hasattr(side, name)]
-    raise Misconfigured(f"{type(side).__name__} is no store and no replica: it lacks {', '.join(lacks)}")
-
-
-async def _opened(state: str | Path | StateStore) -> StateStore:
-    if isinstance(state, Path):
-        return await SqliteStore.open(state)
-    if not isinstance(state, str):
-        return state
-    return await _at(state)
-
-
-async def _at(url: str) -> StateStore:
-    kind, _, rest = url.partition(":")
-    if kind == "memory" and not rest:
-        return MemoryStore()
-    if kind == "sqlite" and rest.startswith("///"):
-        return await SqliteStore.open(rest.removeprefix("///"))
-    if kind in ("postgresql", "postgres"):
-        from bidisync.stores.postgres import PostgresStore
-
-        return await PostgresStore.open(url)
-    raise Misconfigured("the state of a pair is memory:, sqlite:///FILE, a path, postgresql://… or a store")
+def _limits(store: StateStore, *sides: object) -> Limits:
+    """Stores of one's own answer at once; what lies in memory or in a file is used on one machine, by one clock."""
+    limits = IN_PROCESS if all(isinstance(innermost(side), Records) for side in sides) else ELSEWHERE
+    return attrs.evolve(limits, clocks_apart_s=0.0) if isinstance(store, MemoryStore | SqliteStore) else limits

@@ -27,30 +27,51 @@ def go(link: Link, plan: Plan) -> str | None:
     return None
 
 
+def _at_least_one(_: object, field: attrs.Attribute[int], value: object) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise Misconfigured(f"{field.name} is a whole number of at least 1")
+
+
+def _no_less_than_nothing(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if not isinstance(value, int | float) or not value >= 0:
+        raise Misconfigured(f"{field.name} is a time in seconds, 0 or more")
+
+
+def _some_time(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if not isinstance(value, int | float) or not value > 0:
+        raise Misconfigured(f"{field.name} is a time in seconds, more than 0")
+
+
 @attrs.frozen
 class Limits:
-    """Bounds of time and number. Times in seconds.
+    """Bounds of time (in seconds) and number; one with which nothing would be done is ``Misconfigured``.
 
-    ``request_timeout_s`` is the longest that one request of a replica may take, all in all;
-    ``search_lag_s`` how long a new record may be missing from a list; ``freshness_s`` how
-    old a read may be that an unconditional write stands on; ``consistency_s`` how long a
-    remote may still show what was there before our own write, and ``rereads`` how often it
-    is asked meanwhile; ``clocks_apart_s`` how far the clocks of two machines that share a state
-    may be apart; ``requeues`` how often in a row a record may move while it is worked
-    on; ``grace_s`` how long a record must be missing before anything follows, unless a
-    second pass misses it too.
+    * ``request_timeout_s``: the longest that one request of a replica may take, all in all. A lease
+      lasts longer than 1.1 times that; after a write of unknown outcome the record waits for
+      lease, request, ``search_lag_s`` and ``clocks_apart_s`` together.
+    * ``search_lag_s``: how long a new record may be missing from a list or a search.
+    * ``freshness_s``: how old a read may be that an unconditional write stands on.
+    * ``consistency_s``: how long a remote may still show what was there before our own write;
+      ``rereads`` is how often it is asked meanwhile.
+    * ``clocks_apart_s``: how far the clocks of two machines that share a state may be apart.
+    * ``concurrency``: how many records are worked on at once.
+    * ``chunk``: of how many records the links are loaded together, and the records read in bulk.
+    * ``requeues``: how often in a row a record may move while it is worked on, before it is left to
+      a later round.
+    * ``grace_s``: how long a record must be missing before anything follows, unless a second pass
+      misses it too.
     """
 
-    request_timeout_s: float = 30.0
-    search_lag_s: float = 5.0
+    request_timeout_s: float = attrs.field(default=30.0, validator=_some_time)
+    search_lag_s: float = attrs.field(default=5.0, validator=_no_less_than_nothing)
     freshness_s: float = 2.0
-    consistency_s: float = 5.0
-    clocks_apart_s: float = 3.0
-    rereads: int = 3
-    concurrency: int = 10
-    chunk: int = 50
-    requeues: int = 10
-    grace_s: float = 86_400.0
+    consistency_s: float = attrs.field(default=5.0, validator=_no_less_than_nothing)
+    clocks_apart_s: float = attrs.field(default=3.0, validator=_no_less_than_nothing)
+    rereads: int = attrs.field(default=3, validator=_at_least_one)
+    concurrency: int = attrs.field(default=10, validator=_at_least_one)
+    chunk: int = attrs.field(default=50, validator=_at_least_one)
+    requeues: int = attrs.field(default=10, validator=_at_least_one)
+    grace_s: float = attrs.field(default=86_400.0, validator=_no_less_than_nothing)
 
 
 @attrs.frozen(kw_only=True)

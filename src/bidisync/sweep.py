@@ -36,7 +36,8 @@ Progress = Callable[[int, int], None]
 LEARNT_AT_ONCE = 500
 READ_ORDER = (Side.RIGHT, Side.LEFT)
 
-_CONTACT = "contact"  # the mark of the first pass over both lists that ended
+CONTACT = "contact"
+"""The mark of the first pass over both lists that ended."""
 
 PASSED = "passed:"
 """Begins the names of the marks that tell when the last pass of each kind ended well."""
@@ -124,7 +125,7 @@ class Sweep:
         self, run: Run, tally: Tally, everything: bool, side: Side | None, rounds: int, progress: Progress | None
     ) -> None:
         store = self.engine.parts.store
-        first = await store.get_mark(_CONTACT) is None
+        first = await store.get_mark(CONTACT) is None
         run = attrs.evolve(run, first_contact=first)
         work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
         await self._take_up(work, everything)
@@ -193,7 +194,7 @@ class Sweep:
     async def _done_in_full(self, first: bool) -> None:
         """Both lists were read in full and dealt with: what waited for that is over."""
         if first:
-            await self.engine.parts.store.set_mark(_CONTACT, "made")
+            await self.engine.parts.store.set_mark(CONTACT, "made")
         await baseline_done(self.engine.parts)
 
     async def _read(self, listed: Side, work: _Work, tally: Tally, everything: bool, only: Side | None) -> str | None:

@@ -12,6 +12,7 @@ from bidisync import (
     Abilities,
     Agreement,
     Backoff,
+    Bounds,
     ByContent,
     Capabilities,
     ChangeDetector,
@@ -29,6 +30,7 @@ from bidisync import (
     FlatMapper,
     Group,
     Guard,
+    HeldPlan,
     Hint,
     HintStore,
     Intent,
@@ -191,6 +193,11 @@ async def two_stores() -> None:
         assert_type(pair, Pair)
         assert_type(await pair.sync(everything=True), Tally)
         assert_type(await pair.sync_one("left:1"), Outcome)
+        held: tuple[HeldPlan, ...] = await pair.held()
+        assert_type(await pair.approve(held[0].digest), HeldPlan)
+    bounds = Bounds(max_deletes=9)
+    async with open_pair(Shelf(), replica, fields=["a"], initial=prefer_left, strangers=True, bounds=bounds) as pair:
+        assert_type(pair.engine, Engine)
 
 
 async def espo_advo(settings: bidisync_espo_advo.Settings) -> None:

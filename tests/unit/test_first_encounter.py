@@ -1,0 +1,95 @@
+"""Two filled stores that meet for the first time: nobody is made twice unless somebody says that all are strangers."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from bidisync import Identity, LinkState, Misconfigured, Notes, Unavailable, open_pair
+from bidisync.testing import FULL, MemoryReplica
+
+
+class Shelf:
+    def __init__(self, *titles):
+        self.books, self.edits = {}, 0
+        for title in titles:
+            self.add({"title": title})
+
+    def all(self):
+        return list(self.books.values())
+
+    def get(self, id):
+        return self.books.get(id)
+
+    def add(self, fields):
+        self.edits += 1
+        id = str(len(self.books) + 1)
+        self.books[id] = {**fields, "id": id, "version": str(self.edits)}
+        return self.books[id]
+
+    def change(self, id, fields, version):
+        self.edits += 1
+        self.books[id] = {**self.books[id], **fields, "version": str(self.edits)}
+        return self.books[id]
+
+
+@pytest.mark.parametrize("first", ["sync", "sync_one"])
+async def test_two_filled_stores_are_refused_before_anything_is_written_where_nothing_tells_who_is_who(first):
+    left, right = Shelf("Effi Briest", "Stine"), Shelf("Effi Briest")
+    async with open_pair(left, right, fields=["title"]) as pair:
+        for _ in range(2):
+            with pytest.raises(Misconfigured, match=r"match=\['isbn'\].*strangers=True"):
+                await (pair.sync() if first == "sync" else pair.sync_one("left:1"))
+        assert await pair.store.count() == {}
+    assert (len(left.books), len(right.books)) == (2, 1)
+
+
+async def test_an_identity_without_keys_tells_nobody_apart():
+    async with open_pair(Shelf("a"), Shelf("a"), fields=["title"], identity=Identity()) as pair:
+        with pytest.raises(Misconfigured, match="strangers=True"):
+            await pair.sync()
+
+
+async def test_who_says_that_all_are_strangers_gets_each_on_both_sides():
+    left, right = Shelf("Effi Briest"), Shelf("Stine")
+    async with open_pair(left, right, fields=["title"], strangers=True) as pair:
+        await pair.sync()
+    assert {book["title"] for book in left.books.values()} == {"Effi Briest", "Stine"}
+    assert (len(left.books), len(right.books)) == (2, 2)
+
+
+async def test_one_filled_store_is_brought_over_and_both_may_grow_afterwards(tmp_path):
+    left, right = Shelf("Effi Briest"), Shelf()
+    for _ in range(2):
+        async with open_pair(left, right, fields=["title"], state=tmp_path / "s.db") as pair:
+            await pair.sync()
+        left.add({"title": "Stine"})
+        right.add({"title": "Cécile"})
+    async with open_pair(left, right, fields=["title"], state=tmp_path / "s.db") as pair:
+        assert (await pair.sync()).states() == {LinkState.IN_SYNC: 5}
+
+
+async def test_a_first_contact_that_was_interrupted_goes_on(tmp_path):
+    class Full(Shelf):
+        room = 2
+
+        def add(self, fields):
+            if len(self.books) == self.room:
+                raise Unavailable("no room", system="shelf")
+            return super().add(fields)
+
+    left, right = Shelf("a", "b", "c", "d"), Full()
+    async with open_pair(left, right, fields=["title"], state=tmp_path / "s.db") as pair:
+        with pytest.raises(Unavailable):
+            await pair.sync()
+        right.room = 9
+        await pair.sync()
+    assert sorted(book["title"] for book in right.books.values()) == ["a", "b", "c", "d"]
+
+
+async def test_records_that_name_their_counterpart_are_no_strangers():
+    left, right = MemoryReplica(capabilities=attrs.evolve(FULL, keeps_notes=True)), Shelf("Effi Briest")
+    left.records[left.add(title="Effi Briest")].notes = Notes(counterpart="1")
+    async with open_pair(left, right, fields=["title"]) as pair:
+        assert (await pair.sync()).adopted == 1
+    assert len(right.books) == 1
