@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bidisync.identity import Identity
     from bidisync.items import Items, MergeItems
     from bidisync.lists import Column, FlatMapper, ListMapper, Together
-    from bidisync.mapping import Codec, CodeTable, FieldMap, FieldMapper, Mapped
+    from bidisync.mapping import AS_IT_IS, Codec, CodeTable, FieldMap, FieldMapper, Mapped
     from bidisync.model import (
         ABSENT,
         Capabilities,
@@ -112,6 +112,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "ABSENT",
+    "AS_IT_IS",
     "NUMBERED",
     "Abilities",
     "Agreement",
@@ -254,7 +255,7 @@ _NAMES = {
     "identity": "Identity",
     "items": "Items MergeItems",
     "lists": "Column FlatMapper ListMapper Together",
-    "mapping": "CodeTable Codec FieldMap FieldMapper Mapped",
+    "mapping": "AS_IT_IS CodeTable Codec FieldMap FieldMapper Mapped",
     "model": (
         "ABSENT Capabilities Change ClockTrust Conditional Conflict Contested Created Decision Defer Deletion "
         "LinkState Notes Page Plan Ref Resolution Review ReviewKind Row Side Snapshot Value Versions Write"

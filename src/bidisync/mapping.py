@@ -57,6 +57,16 @@ def _text(native: object) -> Value:
     return native if native.strip() else None
 
 
+def _as_it_is(native: object) -> Value:
+    if isinstance(native, list | tuple):
+        return tuple(map(_as_it_is, native))
+    if isinstance(native, str):
+        return native if native.isascii() else _text(native) or native
+    if native is None or isinstance(native, bool | int | float):
+        return native
+    raise Unmappable(f"expected text, a number, true, false or a list of these, not {type(native).__name__}")
+
+
 def _encode_text(value: Value) -> object:
     if not isinstance(value, str):
         raise Unmappable(f"expected text, not {type(value).__name__}")
@@ -65,6 +75,9 @@ def _encode_text(value: Value) -> object:
 
 TEXT = Codec("text", _text, _encode_text)
 """Text as it is spelled; blank text is an empty field."""
+
+AS_IT_IS = Codec("as it is", _as_it_is, _as_it_is)
+"""Text, a number, true, false, or a list of these, without a translation; dates and decimals need a codec of yours."""
 
 
 @attrs.frozen

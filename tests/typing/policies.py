@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import assert_type
 
 from bidisync import (
+    AS_IT_IS,
     ByTimestamp,
     Chance,
     ChangeDetector,
@@ -96,6 +97,7 @@ mapper = FieldMapper(
         FieldMap("name", "NAME"),
         FieldMap("code", "CODE", Codec("number", read, lambda value: int(str(value))), default="0"),
         FieldMap("born", "KIND", kinds.codec()),
+        FieldMap("year", "YEAR", AS_IT_IS),
     )
 )
 

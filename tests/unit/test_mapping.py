@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidisync import ABSENT
+from bidisync import ABSENT, AS_IT_IS
 from bidisync.errors import Misconfigured, Unmappable
 from bidisync.mapping import FieldMap, FieldMapper, match_key, same_text
 from bidisync_espo_advo.fields import PARTY, day, party_mapper
@@ -136,3 +137,25 @@ def test_names_are_compared_without_marks_and_case(value, key):
 def test_line_ends_of_every_kind_are_one():
     assert same_text("a\rb") == same_text("a\r\nb") == same_text("a\nb") == "a\nb"
     assert match_key("\u200b") == ""
+
+
+@pytest.mark.parametrize("value", ["", " ", "x", "ü ", 0, 1895, 1.5, True, None, ["a", 1, ["b", None]], ("a",)])
+def test_as_it_is_a_value_is_read_and_written_without_a_translation(value):
+    held = FieldMap("year", "YEAR", AS_IT_IS)
+    mapper = FieldMapper((held,))
+    read = mapper.get({"YEAR": value})["year"]
+    assert (read, type(read)) in ((value, type(value)), (_tuples(value), tuple))
+    assert not mapper.unreadable({"YEAR": value})
+    assert mapper.get(mapper.put({"year": read}, {})) == {"year": read}
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("value", [datetime.date(1895, 1, 1), b"x", {"a": 1}, {"a"}, [{"a": 1}], "half \ud800"])
+def test_as_it_is_what_is_no_value_has_no_form(value):
+    held = FieldMap("year", "YEAR", AS_IT_IS)
+    assert FieldMapper((held,)).unreadable({"YEAR": value}) == {"year"}
+    with pytest.raises(Unmappable, match="the field year: "):
+        held.put(value)

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from bidisync import (
+    AS_IT_IS,
     Changes,
     Feed,
     Field,
@@ -213,6 +214,18 @@ async def test_fields_of_other_names_are_mapped_and_records_of_other_keys_found(
         tally = await pair.sync()
     assert odd.books["1"]["title"] == "Irrungen, Wirrungen"
     assert tally.states() == {LinkState.IN_SYNC: 1}
+
+
+async def test_a_number_under_another_name_travels_as_it_is_both_ways():
+    left, right = Shelf({"id": "1", "year": 1895}), Shelf()
+    maps = (FieldMap("id", "id"), FieldMap("year", "YEAR", AS_IT_IS))
+    there = Mapped(RecordReplica(right, ("id", "YEAR")), FieldMapper(maps))
+    async with open_pair(left, there, fields=["id", "year"], match=["id"]) as pair:
+        await pair.sync()
+        assert right.books["1"]["YEAR"] == 1895
+        right.add({"id": "1", "YEAR": 1896})
+        assert (await pair.sync()).states() == {LinkState.IN_SYNC: 1}
+    assert left.books["1"]["year"] == 1896
 
 
 async def test_a_pair_without_fields_or_with_an_unknown_state_is_refused():
