@@ -13,7 +13,8 @@ from pathlib import Path
 
 import attrs
 
-from bidisync import FieldMap, FieldMapper, Limits, Stale, Unavailable, Unconfirmed, Value, open_pair, prefer_left
+from bidisync import FieldMap, FieldMapper, Limits, Value, open_pair, prefer_left
+from bidisync.errors import Rejected, Stale, Unavailable, Unconfirmed
 from bidisync_espo_advo import Settings, open_espocrm
 from bidisync_espo_advo.simulators import espocrm_simulator
 
@@ -47,6 +48,8 @@ class CsvFile:
         content, columns, rows = self.read()
         if version != (record(rows[id])["version"] if id in rows else None):
             raise Stale("the row was changed meanwhile")
+        if lacks := sorted(fields.keys() - columns):
+            raise Rejected(f"the file has no column {lacks[0]}", field=lacks[0])
         cells = {name: "" if value is None else str(value) for name, value in fields.items()}
         rows[id] = {**dict.fromkeys(columns, ""), **rows.get(id, {}), **cells, "id": id}
         self.write(content, columns, [row for row in rows.values() if keep or row["id"] != id])
@@ -72,15 +75,15 @@ class CsvFile:
         text, ends = io.StringIO(newline=""), "\r\n" if b"\r\n" in before else "\n"
         csv.DictWriter(text, columns, lineterminator=ends).writerows([{name: name for name in columns}, *rows])
         try:
-            with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".csv-", delete=False) as file:
-                file.write(text.getvalue().encode("utf-8-sig" if before[:3] == b"\xef\xbb\xbf" else "utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
-            shutil.copymode(self.path, file.name)
-            if self.path.read_bytes() != before:
-                os.unlink(file.name)
-                raise Stale("another program wrote the file meanwhile")
-            os.replace(file.name, self.path)
+            with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".csv-") as folder:
+                with open(new := Path(folder, "new"), "wb") as file:
+                    file.write(text.getvalue().encode("utf-8-sig" if before[:3] == b"\xef\xbb\xbf" else "utf-8"))
+                    file.flush()
+                    os.fsync(file.fileno())
+                shutil.copymode(self.path, new)
+                if self.path.read_bytes() != before:
+                    raise Stale("another program wrote the file meanwhile")
+                os.replace(new, self.path)
         except OSError as error:
             raise Unconfirmed("the file can't be written", system="csv") from error
 
