@@ -45,10 +45,16 @@ _DIRECTED = {(act, side): f"{act.value}:{side.value}" for act in Act for side in
 
 @attrs.frozen
 class Bounds:
-    """How much may happen unasked, per side. Percentages are of all links.
+    """How much may happen unasked on each side, in a pass and what came within a day before it.
 
-    An act is held when it passes its number and its percentage both; overwriting and
-    emptying have ``LEAST_SAMPLE`` for a number.
+    An act is held when it passes its number and its percentage (of all links) both; for
+    overwriting and emptying the number is ``LEAST_SAMPLE`` - 1, so that 20 records are the first
+    that can be too many. What is held waits for an approval, and everything else goes on.
+
+    * ``max_deletes``, ``max_delete_percent``: records deleted or archived, whoever asked for that.
+    * ``max_creates``, ``max_create_percent``: records made, save at the first contact.
+    * ``max_overwrite_percent``: records of which a filled field gets another value; 100: none is held.
+    * ``max_blank_percent``: records of which a filled field is emptied.
     """
 
     max_deletes: int = 5
@@ -82,6 +88,11 @@ class NeedsApproval:
     """The guard that lets nobody alone give a side a value of these fields: somebody approves exactly that plan.
 
     For what does harm where a single person is deceived, like the account that money is paid to.
+
+    * ``fields``: any of these, written, makes the whole plan wait: a create and an update, not a
+      deletion.
+    * ``sides``: only writes to these sides count; by default to both.
+    * ``reason``: the code under which the plan waits. Plans of one reason are approved together.
     """
 
     fields: frozenset[str] = attrs.field(converter=_names)

@@ -44,7 +44,16 @@ _SIDES = {
 class Outcome:
     """How one record stands after it was dealt with, and what was done for it.
 
-    ``retry_at`` is when it is due again (seconds since 1970), ``None`` if nothing is open.
+    * ``ref``: the record that was asked for; ``link_id``: the name of its link; ``refs``: the
+      records of the link, one or two.
+    * ``state``: how the link stands; ``reason``: the code that says why, empty where all is well.
+      Of a ``Ref`` that nobody has, and nobody had, the reason is ``not_found``.
+    * ``created``, ``updated``, ``deleted``: the sides on which that was done, and acknowledged.
+    * ``adopted``: a record of the other side was recognised as the same one.
+    * ``settled``: so many groups in which both sides had changed a field differently were settled by
+      their strategy.
+    * ``opened``, ``closed``: so many groups wait for a person since now, and do not any more.
+    * ``retry_at``: when it is due again by itself, in seconds since 1970; ``None`` if it is not.
     """
 
     ref: Ref
@@ -56,10 +65,10 @@ class Outcome:
     deleted: frozenset[Side] = frozenset()
     adopted: bool = False
     settled: int = 0
-    opened: int = 0  # conflicts that wait for a person since now
-    closed: int = 0  # … and that do not any more
+    opened: int = 0
+    closed: int = 0
     retry_at: float | None = None
-    refs: tuple[Ref, ...] = ()  # the records of the link
+    refs: tuple[Ref, ...] = ()
 
     @classmethod
     def of(cls, ref: Ref, link: Link, effects: Effects, *, retry_at: float | None = None) -> Outcome:
@@ -112,9 +121,16 @@ def reason_of(link: Link) -> str:
 
 @attrs.define
 class Tally:
-    """Sums over the outcomes of a pass; the last outcome of a link is the one that counts.
+    """What came of a pass, added up over its records; the last outcome of a link is the one that counts.
 
-    ``lean``: of links that are in step at the end only their number is kept.
+    * ``created``, ``updated``, ``deleted``: how many records, by side: ``tally.created[Side.LEFT]``,
+      ``tally.created.total()``.
+    * ``adopted``: so many records were recognised as one that the other side had.
+    * ``settled``: so many groups were settled by their strategy.
+    * ``examined``: how many links were looked at; ``states()``: how many of them stand how;
+      ``outcomes``: the last outcome of each that was dealt with, by link.
+    * ``rounds``: in how many rounds; a later one takes up only what was due again.
+    * ``lean``: of links that are in step at the end only their number is kept, no outcome.
     """
 
     lean: bool = False

@@ -76,11 +76,28 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """Everything exchangeable, in one value. ``left`` and ``right`` hold records of the same fields.
+    """Everything exchangeable, in one value: what an ``Engine`` works with, which owns none of it.
 
-    ``scope`` says in words of its own what each field is mapped to, and under the name ``""``
-    which systems these are: where it changes, the fields concerned begin anew. ``run`` is the
-    pass that these parts serve. Of a side that takes no updates the policy needs to say nothing.
+    ``Misconfigured`` where parts don't fit each other: an identity or a mapping without a field of
+    the policy, a lease that ends before a request may.
+
+    * ``left``, ``right``: both sides, holding records of the same fields.
+    * ``policy``: what takes part, and what settles it. Of a side that takes no updates it needs to
+      say nothing.
+    * ``store``: the state; ``locks``: so that two workers do not do the same work at once.
+    * ``identity``: which fields tell who is who where records meet; by default nothing does.
+    * ``detector``: what moved on a side; by default its version says, and else the values do.
+    * ``guard``: looks at each plan before anything is sent, and may hold it; by default none is held.
+    * ``bounds``: how much may happen unasked in a pass and within a day.
+    * ``scope``: says in words of its own what each field is mapped to, and under the name ``""``
+      which systems these are: where it changes, the fields concerned begin anew.
+    * ``run``: the pass that these parts serve; a ``Sweep`` sets it.
+    * ``clock``, ``chance``: time and randomness, by default those of the machine.
+    * ``backoff``: how long a record that fails waits, and after how many attempts it is given up.
+    * ``limits``: bounds of time and number.
+    * ``observers``: each is told every event.
+    * ``show_state``: whether records with notes show how they stand; ``False``: they name the other
+      side's id alone.
     """
 
     left: Replica
@@ -99,7 +116,7 @@ class Parts:
     backoff: Backoff = Backoff()
     limits: Limits = Limits()
     observers: Sequence[Observer] = ()
-    show_state: bool = True  # False: notes carry the other side's id alone
+    show_state: bool = True
 
     @detector.default
     def _by_version_then_content(self) -> ChangeDetector:

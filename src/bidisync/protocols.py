@@ -258,4 +258,9 @@ class Chance(Protocol):
 
 
 Observer: TypeAlias = Callable[[Event], None]
-"""Told what happened, as one frozen event; must return at once and not raise."""
+"""Told what happened, as one frozen event of ``bidisync.events``, in the order in which it happens.
+
+A function will do. It is called in the midst of the work, so it must return at once and must
+not raise: what it raises ends the pass. Events hold ids, codes and names of fields, and no
+value of a record.
+"""

@@ -70,7 +70,13 @@ class Removes(Protocol):
 
 @attrs.frozen
 class Changes:
-    """What changed since a place in a store's history: the records now, the ids of those deleted, the place now."""
+    """What changed since a place in a store's history: the records now, the ids of those deleted, the place now.
+
+    * ``records``: each record that was made or changed since, once, as it is now.
+    * ``gone``: the ids of those that were deleted since, as text.
+    * ``position``: the place up to which this is everything, as text: ``changed`` is asked from there
+      next time. Too early a place costs reading; too late a one loses what lies between.
+    """
 
     records: Iterable[Record]
     gone: Sequence[str]

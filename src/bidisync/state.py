@@ -45,7 +45,18 @@ class Replaced:
 
 @attrs.frozen
 class Shadow:
-    """One side as it was last read back from it or acknowledged by it, and when that was."""
+    """One side as it was last read back from it or acknowledged by it, and when that was.
+
+    What is there now is held against it to tell what somebody changed since. Times are seconds since 1970.
+
+    * ``fields``: every field; ``ABSENT`` where it was not delivered.
+    * ``version``: the token of that state; ``None`` where the system has none.
+    * ``seen_at``: when this was certainly still true.
+    * ``unreadable``: the fields whose native value had no form here.
+    * ``modified_at``: when the system says that it was changed last.
+    * ``replaced``: what our own last write replaced, which an old answer may still show.
+    * ``left_over``: list fields beside which stands what only a person can end.
+    """
 
     fields: Fields = attrs.field(repr=lambda fields: f"<{len(fields)} fields>")
     version: str | None = None
@@ -219,9 +230,23 @@ class Recent:
 class Link:
     """Two ids that are one record, and everything remembered of them.
 
-    ``settled`` says that the last decision left nothing to do for the shadows as they are,
-    so equal snapshots need no second look. ``approved`` is the digest of a held plan that an
-    operator let go: it counts for exactly that plan.
+    * ``origin``: the record it began with; names it (``id``) for good.
+    * ``left_id``, ``right_id``: its records; ``None`` where there is none yet. ``refs`` are those known.
+    * ``base``: of each field what both sides last agreed on.
+    * ``left_shadow``, ``right_shadow``: each side as it was last seen.
+    * ``intent``: what is about to be written, or was, with an outcome that is not known.
+    * ``reviews``: what a person is asked about it.
+    * ``attempts``: failed tries since the last success or change.
+    * ``shown``: by side the notes that were last written.
+    * ``settled``: the last decision left nothing to do for the shadows as they are, so equal
+      snapshots need no second look.
+    * ``missing``: which side's record is not there, and since when.
+    * ``tombstone``: that it is over, since when and who said so.
+    * ``approved``: the digest of a held plan that an operator let go; it counts for exactly that plan.
+    * ``watch``: a create whose twin is still looked for.
+    * ``recent``: what was written lately, by which a value that goes to and fro is noticed.
+    * ``retention``: a hold under which nothing stored of it is erased.
+    * ``fence``: rises with every intent. ``revision``: rises with every save; 0: not stored yet.
     """
 
     origin: Ref
@@ -233,7 +258,7 @@ class Link:
     intent: Intent | None = None
     reviews: tuple[Review, ...] = ()
     attempts: Attempts = Attempts()
-    shown: Mapping[Side, Notes] = attrs.field(factory=dict)  # the notes that were last written
+    shown: Mapping[Side, Notes] = attrs.field(factory=dict)
     settled: bool = False
     missing: Missing | None = None
     tombstone: Tombstone | None = None
@@ -242,7 +267,7 @@ class Link:
     recent: tuple[Recent, ...] = ()
     retention: Retention | None = None
     fence: int = 0
-    revision: int = 0  # 0: not stored yet
+    revision: int = 0
 
     @classmethod
     def begin(cls, origin: Ref) -> Link:

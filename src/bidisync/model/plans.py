@@ -144,15 +144,25 @@ def overwritten(decisions: Iterable[Decision]) -> tuple[tuple[str, Side, Seen], 
 
 
 class ReviewKind(enum.Enum):
-    """Why something waits for a person."""
+    """Why something waits for a person.
 
-    CONFLICT = "conflict"  # freezes its group until it is settled or both sides agree
-    BLOCKED = "blocked"  # freezes its group until a value of it changes
-    READ_ONLY = "read_only"  # freezes nothing: the target ignores this field
-    DRIFT = "drift"  # freezes nothing: the side that does not own the field changed it
-    IDENTITY = "identity"  # the record may be the same as another one
-    GONE = "gone"  # one side was deleted
-    HELD = "held"  # a guard wants an approval first
+    * ``CONFLICT``: both sides changed it differently; its group is frozen until that is settled or
+      both sides agree.
+    * ``BLOCKED``: it was refused, or can't be read; its group is frozen until a value of it changes.
+    * ``READ_ONLY``: the target ignores this field; nothing is frozen.
+    * ``DRIFT``: the side that does not own the field changed it; nothing is frozen.
+    * ``IDENTITY``: the record may be the same as another one.
+    * ``GONE``: one side's record was deleted.
+    * ``HELD``: a guard wants an approval first.
+    """
+
+    CONFLICT = "conflict"
+    BLOCKED = "blocked"
+    READ_ONLY = "read_only"
+    DRIFT = "drift"
+    IDENTITY = "identity"
+    GONE = "gone"
+    HELD = "held"
 
 
 @attrs.frozen

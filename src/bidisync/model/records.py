@@ -78,16 +78,28 @@ class Ref:
 
 
 class LinkState(enum.Enum):
-    """In what state a link is, worst first; what a person is shown."""
+    """In what state a link is, worst first; what a person is shown.
+
+    * ``TOMBSTONED``: it is over, knowingly: deleted, unlinked or forgotten.
+    * ``GONE``: one side's record is gone, and a person has to say what follows.
+    * ``DEAD``: its attempts are used up; a change or an operator starts it again.
+    * ``REVIEW``: who belongs to whom is not certain, or a field differs that the sync does not write.
+    * ``CONFLICT``: both sides changed a field differently, and nothing but a person settles that.
+    * ``BLOCKED``: it was refused as invalid; a change starts it again.
+    * ``HELD``: a guard waits for an approval.
+    * ``CREATING``: a create is under way, or its outcome is not known.
+    * ``RETRY``: it is due again by itself.
+    * ``IN_SYNC``: nothing is left to do.
+    """
 
     TOMBSTONED = "tombstoned"
-    GONE = "gone"  # one side is gone, and a person has to say what follows
-    DEAD = "dead"  # attempts used up; a change or an operator starts it again
-    REVIEW = "review"  # who belongs to whom is not certain, or a read-only field differs
+    GONE = "gone"
+    DEAD = "dead"
+    REVIEW = "review"
     CONFLICT = "conflict"
-    BLOCKED = "blocked"  # refused as invalid; a change starts it again
-    HELD = "held"  # a guard waits for approval
-    CREATING = "creating"  # a create is under way, or its outcome is not known
+    BLOCKED = "blocked"
+    HELD = "held"
+    CREATING = "creating"
     RETRY = "retry"
     IN_SYNC = "in_sync"
 

@@ -11,22 +11,34 @@ from bidisync.model.records import Snapshot
 
 
 class ClockTrust(enum.Enum):
-    """Whether a side's own time stamps may decide which edit is newer."""
+    """Whether a side's own time stamps may decide which edit is newer.
+
+    ``TRUSTED``: they are right, so far as ``Newest`` allows. ``UNTRUSTED``: nobody knows, so they
+    decide nothing.
+    """
 
     TRUSTED = "trusted"
     UNTRUSTED = "untrusted"
 
 
 class Conditional(enum.Enum):
-    """What becomes of a write against an outdated version."""
+    """What becomes of a write against an outdated version.
 
-    ENFORCED = "enforced"  # always refused
-    CHECKED = "checked"  # refused, but two at the same moment may both pass
-    IGNORED = "ignored"  # carried out
+    ``ENFORCED``: it is always refused. ``CHECKED``: it is refused, but two at the same moment may
+    both pass. ``IGNORED``: it is carried out, so the record is read once more just before.
+    """
+
+    ENFORCED = "enforced"
+    CHECKED = "checked"
+    IGNORED = "ignored"
 
 
 class Deletion(enum.Enum):
-    """What a system does with a request to delete."""
+    """What a system does with a request to delete.
+
+    ``HARD``: the record is gone for good. ``SOFT``: it is hidden, and can be brought back.
+    ``FORBIDDEN``: it refuses.
+    """
 
     HARD = "hard"
     SOFT = "soft"
@@ -35,19 +47,36 @@ class Deletion(enum.Enum):
 
 @attrs.frozen
 class Capabilities:
-    """What a replica can guarantee. What is not known counts as the weakest: the defaults."""
+    """What a replica can guarantee. What is not known counts as the weakest: the defaults.
+
+    More than is true loses edits or makes records twice; ``bidisync.testing.check_replica`` tells.
+
+    * ``conditional_write``: what becomes of a write against an outdated version.
+    * ``partial_write``: an update sends its fields alone. Without it the whole record is sent as it
+      was seen, in which what somebody changes meanwhile is written over.
+    * ``deletion``: what becomes of a request to delete.
+    * ``finds_created``: ``find_created`` finds every record that a create of unknown outcome may have
+      made. Without it such a create is left to a person, and never sent again.
+    * ``keeps_notes``: records have a place for ``Notes``, by which their counterpart is found again.
+    * ``changed_since``: ``list(since)`` gives what changed since a cursor, and leaves nothing out.
+    * ``row_is_complete``: a row of a list has every field, so it may be decided on without a read.
+    * ``row_can_be_written``: a row of a list may be what a write stands on.
+    * ``clock``: whether its time stamps may decide which edit is newer.
+    * ``creates``: it takes new records. ``False``: they are made there by people alone.
+    * ``updates``: it takes changes. ``False``: what was made is changed there by people alone.
+    """
 
     conditional_write: Conditional = Conditional.IGNORED
     partial_write: bool = False
     deletion: Deletion = Deletion.FORBIDDEN
-    finds_created: bool = False  # a create of unknown outcome can be looked for
+    finds_created: bool = False
     keeps_notes: bool = False
-    changed_since: bool = False  # lists what changed since a cursor
-    row_is_complete: bool = False  # a list row may be decided on
-    row_can_be_written: bool = False  # a list row may be the base of a write
+    changed_since: bool = False
+    row_is_complete: bool = False
+    row_can_be_written: bool = False
     clock: ClockTrust = ClockTrust.UNTRUSTED
-    creates: bool = True  # False: records are made there by people alone
-    updates: bool = True  # False: what was made is not changed any more but by people
+    creates: bool = True
+    updates: bool = True
 
 
 @attrs.frozen
