@@ -72,6 +72,13 @@ def check_kind(name: str, given: object, kind: type) -> None:
         raise Misconfigured(f"{name} is made by {kind.__name__}(…), not {type(given).__name__}")
 
 
+def check_can(name: str, given: object, *what: str) -> None:
+    """``Misconfigured`` if what was given under that name lacks one of these."""
+    lacks = [one for one in what if not hasattr(given, one)]
+    if lacks:
+        raise Misconfigured(f"{name} can't be {type(given).__name__}: it lacks {', '.join(lacks)}")
+
+
 def replicas_of(left: object, right: object, names: tuple[str, ...], now: Callable[[], float]) -> tuple[Replica, ...]:
     """Both sides as replicas; one store can't be both."""
     sides = tuple(_replica(side, names, now) for side in (left, right))

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from bidisync import approval
-from bidisync.arguments import check_kind, identity_of, innermost, observers_of, policy_of, replicas_of
+from bidisync.arguments import check_can, check_kind, identity_of, innermost, observers_of, policy_of, replicas_of
 from bidisync.clock import SystemClock
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.encounter import refuse_untold
@@ -160,13 +160,17 @@ async def open_pair(
     * ``observers``: functions that are told what happens, one event a call: ``[print]`` for instance.
     """
     clock = clock or SystemClock()
+    check_can("clock", clock, "now", "monotonic", "sleep")
     policy = policy_of(fields, strategy, initial, on_delete, policy)
     identity = identity_of(match, identity)
     names = tuple(field.name for field in policy.fields)
     here, there = replicas_of(left, right, names, clock.now)
     told = observers_of(observers)
     check_kind("bounds", bounds, Bounds)
-    check_kind("limits", limits or IN_PROCESS, Limits)
+    if limits is not None:
+        check_kind("limits", limits, Limits)
+    if locks is not None:
+        check_can("locks", locks, "hold", "lease_s")
     store = await open_state(state)
     limits = limits or _limits(store, left, right)
     try:

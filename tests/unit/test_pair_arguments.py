@@ -52,6 +52,8 @@ WRONG = [
     ({"observers": [5]}, r"write observers=\[print\]"),
     ({"bounds": 5}, r"bounds is made by Bounds\(…\)"),
     ({"limits": {"chunk": 5}}, r"limits is made by Limits\(…\)"),
+    ({"clock": 5}, "clock can't be int: it lacks now, monotonic, sleep"),
+    ({"locks": Shelf()}, "locks can't be Shelf: it lacks hold, lease_s"),
     ({"right": Shelf}, "Shelf is a class"),
     ({"right": SHELF}, "one and the same store"),
     ({"right": RecordReplica(SHELF, ("title",))}, "one and the same store"),
