@@ -94,7 +94,7 @@ class Pair:
     async def approve(self, digest: str) -> HeldPlan:
         """Let what is held under this digest go: the next ``sync`` does exactly that.
 
-        A record that is edited meanwhile is held again. ``Moved`` where nothing that waits has
+        A record that is edited meanwhile is judged anew. ``Moved`` where nothing that waits has
         this digest any more: see what ``held`` says now.
         """
         found = await approval.approve(self.store, self.engine.parts.clock, digest)
