@@ -17,13 +17,14 @@ _OWNER = "pair"  # the mark of what the pair is made of that keeps its state the
 
 async def open_state(state: str | Path | StateStore) -> StateStore:
     """The state store that ``state`` names, or is; ``Misconfigured`` if it is neither, or can't be opened."""
-    if isinstance(state, Path):
-        return await SqliteStore.open(state)
-    if isinstance(state, str):
-        return await _at(state)
-    if not hasattr(state, "get_mark"):
-        raise Misconfigured(f"{PLACES}, not {type(state).__name__}")
-    return state
+    if not isinstance(state, str | Path):
+        if not hasattr(state, "get_mark"):
+            raise Misconfigured(f"{PLACES}, not {type(state).__name__}")
+        return state
+    try:
+        return await (SqliteStore.open(state) if isinstance(state, Path) else _at(state))
+    except Misconfigured as error:  # stores call the place by the name of a setting, which a pair has not
+        raise Misconfigured(str(error).replace("state.url", "state=")) from error
 
 
 async def _at(url: str) -> StateStore:

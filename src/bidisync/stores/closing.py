@@ -24,7 +24,7 @@ class StateMoved(Misconfigured):
     @classmethod
     def to(cls, where: str) -> StateMoved:
         """The same, told where it is now."""
-        return cls(f"this state was moved to {where}: use it there, and stop what still uses this one")
+        return cls(f"this state was moved to {where}: set state.url to that place, and stop what still uses this one")
 
 
 def hold_back(connection: Connection, dialect: str, tables: Iterable[str]) -> None:

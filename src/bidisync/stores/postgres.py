@@ -166,7 +166,7 @@ def where_of(url: str) -> str:
         parts = conninfo_to_dict(url)
     except psycopg.Error:  # its text holds the address
         raise Misconfigured(
-            "the address of the state is none of PostgreSQL: postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+            "state.url is no address of PostgreSQL: postgresql://USER:PASSWORD@HOST:5432/DATABASE"
         ) from None
     host, port, name = parts.get("host") or "this machine", parts.get("port"), parts.get("dbname") or parts.get("user")
     return f"PostgreSQL at {host}{f':{port}' if port else ''}/{name or ''}"
@@ -230,9 +230,9 @@ def _translated(where: str) -> Iterator[None]:
 
 
 _WRONG = {
-    "28": "it refuses the user or the password in the address of the state",
+    "28": "it refuses the user or the password of state.url",
     "3D": "it has no database of that name",
-    "3F": "the schema that the address of the state names does not exist",
+    "3F": "the schema that state.url names does not exist",
     "42501": "its user may not make or use the tables: grant them",
 }
 _LATER = {

@@ -79,9 +79,7 @@ def _connect(path: str, create: bool) -> sqlite3.Connection:
         try:
             _exist(Path(path))
         except OSError as error:
-            raise Misconfigured(
-                f"the state file {path} can't be opened: {error.strerror}; check where it is to be"
-            ) from error
+            raise Misconfigured(f"the state file {path} can't be opened: {error.strerror}; check state.url") from error
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         _write_ahead(connection)
@@ -163,9 +161,7 @@ def _translated(path: str) -> Iterator[None]:
         if text == REFUSED:
             raise StateMoved(REFUSED) from error
         if "not a database" in text or "malformed" in text:
-            raise Misconfigured(
-                f"{path} is not a state file of bidisync, or is damaged; check where it is to be"
-            ) from error
+            raise Misconfigured(f"{path} is not a state file of bidisync, or is damaged; check state.url") from error
         advice = {
             "disk is full": "there is no room left: make room, nothing was lost",
             "disk I/O": "writing to it fails: look for a full or damaged disk or a limit of its size, nothing was lost",
