@@ -29,11 +29,11 @@ class Column:
     def get(self, native: Mapping[str, object]) -> Value:
         """The column's value; empty where the object lacks it."""
         value = native.get(self.native)
-        return None if value is None else self.codec.decode(value)
+        return None if value is None else self.codec.read(value)
 
     def put(self, value: Value) -> object:
         """The native value."""
-        return None if value is None else self.codec.encode(value)
+        return None if value is None else self.codec.write(value)
 
 
 class Shape(Protocol):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from bidisync.errors import Unmappable
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
-from bidisync.schema import Field, alike
+from bidisync.schema import Field, alike, compared
 from bidisync.state import Agreement, agreed_of
 from bidisync.table import ROW_OF
 
@@ -26,19 +27,24 @@ class Look:
 
     @classmethod
     def at(cls, field: Field, agreed: Agreement | None, left: Seen, right: Seen, readable: bool) -> Look:
-        """The field with these values now, and what was agreed on."""
-        if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
-            return cls(field, Versions(ABSENT, left, right), False, False, False, same(field, left, right), readable)
-        key, before = field.key, agreed.left
-        return cls(
-            field,
-            Versions(before, left, right),
-            True,
-            not alike(key, left, before),
-            not alike(key, right, agreed.right),
-            alike(key, left, right),
-            readable,
-        )
+        """The field with these values now, and what was agreed on. A value that its key can't read is not readable."""
+        key = field.key
+        try:
+            if agreed is None or agreed.left is ABSENT or agreed.right is ABSENT:
+                agree = compared(key, left, right)
+                return cls(field, Versions(ABSENT, left, right), False, False, False, agree, readable)
+            return cls(
+                field,
+                Versions(agreed.left, left, right),
+                True,
+                not compared(key, left, agreed.left),
+                not compared(key, right, agreed.right),
+                compared(key, left, right),
+                readable,
+            )
+        except Unmappable:
+            before = ABSENT if agreed is None else agreed.left
+            return cls(field, Versions(before, left, right), before is not ABSENT, False, False, False, False)
 
     @property
     def row(self) -> Row:

@@ -29,6 +29,7 @@ from bidisync.model import (
 from bidisync.pages import Lazily
 from bidisync.protocols import Mapper, Replica
 from bidisync.state import Intent
+from bidisync.values import PLAIN, SEEN, Unread, read, value_of
 
 
 def _any(native: object) -> bool:
@@ -40,13 +41,45 @@ class Codec:
     """Reads a native value and writes it; ``Unmappable`` where a value has no form.
 
     Neither is asked about ``None``: that a field is empty needs no translation. ``knows``
-    tells of a native value that is read whether it is one of those expected.
+    tells of a native value that is read whether it is one of those expected. Whatever else
+    they raise counts as ``Unmappable``, and is told by its name alone.
     """
 
     name: str
     decode: Callable[[object], Value]
     encode: Callable[[Value], object]
     knows: Callable[[object], bool] = _any
+
+    def read(self, native: object) -> Value:
+        """What ``decode`` makes of it; ``Unmappable`` where that is no value."""
+        try:
+            value = self.decode(native)
+        except Unmappable:
+            raise
+        except Exception as error:  # it is not ours, and its text may hold the value
+            raise Unmappable(f"the codec {self.name} can't read it ({type(error).__name__})") from None
+        if type(value) in PLAIN:
+            return value
+        try:
+            return value_of(value)
+        except TypeError as error:
+            raise Unmappable(f"the codec {self.name} reads {error}, which is no value") from None
+
+    def write(self, value: Value) -> object:
+        """What ``encode`` makes of it."""
+        try:
+            return self.encode(value)
+        except Unmappable:
+            raise
+        except Exception as error:  # likewise
+            raise Unmappable(f"the codec {self.name} can't write it ({type(error).__name__})") from None
+
+    def expects(self, native: object) -> bool:
+        """Whether it is known; what ``knows`` can't deal with is not."""
+        try:
+            return self.knows(native)
+        except Exception:  # likewise
+            return False
 
 
 def _text(native: object) -> Value:
@@ -144,17 +177,24 @@ class FieldMap:
         if self.native not in native:
             return ABSENT
         value = native[self.native]
-        return None if value is None else self._named(self.codec.decode, value)
+        if value is None:
+            return None
+        try:
+            return self.codec.read(value)
+        except Unmappable as error:
+            raise self._named(error) from error
 
     def put(self, value: Value) -> object:
         """The native value."""
-        return None if value is None else self._named(self.codec.encode, value)
-
-    def _named(self, translate: Callable[..., object], value: object) -> Value:
+        if value is None:
+            return None
         try:
-            return cast(Value, translate(value))
+            return self.codec.write(value)
         except Unmappable as error:
-            raise Unmappable(f"the field {self.field}: {error}", field=self.field) from error
+            raise self._named(error) from error
+
+    def _named(self, error: Unmappable) -> Unmappable:
+        return Unmappable(f"the field {self.field}: {error}", field=self.field)
 
 
 @attrs.frozen
@@ -191,7 +231,7 @@ class FieldMapper:
 
     def unknown(self, native: Mapping[str, object]) -> frozenset[str]:
         """The fields that hold a code which their table does not know."""
-        return frozenset(m.field for m in self.maps if not m.codec.knows(native.get(m.native)))
+        return frozenset(m.field for m in self.maps if not m.codec.expects(native.get(m.native)))
 
     def put(self, changes: Mapping[str, Value], native: Mapping[str, object]) -> Mapping[str, object]:
         """The native fields of these changes; with an empty ``native``, those of a new record."""
@@ -260,7 +300,7 @@ class Mapped:
     ) -> Snapshot | None:
         """Change only these fields."""
         inner = cast(Snapshot, seen.native)
-        native = cast(Mapping[str, Value], self.mapper.put(changes, cast(Mapping[str, object], inner.fields)))
+        native = cast(Mapping[str, Value], self.mapper.put(changes, _native(inner)))
         try:
             now = await self.replica.update(inner, native, notes=notes)
         except Rejected as error:
@@ -288,14 +328,21 @@ class Mapped:
     def _shared(self, inner: Snapshot) -> Snapshot:
         if inner.gone:
             return attrs.evolve(inner, fields={}, native=inner)
-        native = cast(Mapping[str, object], inner.fields)
+        native = _native(inner)
+        fields, unreadable = self.mapper.get(native), self.mapper.unreadable(native)
+        if not SEEN.issuperset(map(type, fields.values())):
+            fields, unread = read(fields)
+            unreadable = unreadable if unread is None else unreadable.union(unread.kinds)
         return attrs.evolve(
-            inner,
-            fields=self.mapper.get(native),
-            unreadable=self.mapper.unreadable(native),
-            unknown=self.mapper.unknown(native),
-            native=inner,
+            inner, fields=fields, unreadable=unreadable, unknown=self.mapper.unknown(native), native=inner
         )
+
+
+def _native(inner: Snapshot) -> Mapping[str, object]:
+    """The record within as it is, with what has no form but for a mapper."""
+    if inner.unreadable and isinstance(inner.native, Unread):
+        return {**inner.fields, **inner.native.found}
+    return inner.fields
 
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))

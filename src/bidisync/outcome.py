@@ -167,6 +167,7 @@ class Tally:
         """Count an outcome; a record that is dealt with again is examined once."""
         if self.lean and outcome.in_step:
             self._last.pop(outcome.link_id, None)
+            self._unmoved.pop(outcome.link_id, None)  # as its other record was listed, before
             self._resting.add((outcome.link_id,))
         else:
             self._last[outcome.link_id] = outcome

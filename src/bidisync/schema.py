@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from bidisync.conflicts import ask, fill_blanks
-from bidisync.errors import Misconfigured
+from bidisync.errors import Misconfigured, Unmappable
 from bidisync.model import ABSENT, Capabilities, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
 
@@ -30,13 +30,27 @@ def alike(key: Key, one: Seen, other: Seen) -> bool:
     """Whether two spellings of a field mean the same.
 
     What was not delivered is like nothing else. A spelling whose key is ``None`` is a spelling
-    of the empty field; the key is asked about values alone.
+    of the empty field; the key is asked about values alone. What the key can't read is like
+    itself alone.
     """
+    if one is other or one == other:
+        return True
+    try:
+        return compared(key, one, other)
+    except Unmappable:
+        return False
+
+
+def compared(key: Key, one: Seen, other: Seen) -> bool:
+    """The same, for a decision: ``Unmappable`` where they differ, and the key can't read one of them."""
     if one is other or one == other:
         return True
     if key is exact or one is ABSENT or other is ABSENT:
         return False
-    return (None if one is None else key(one)) == (None if other is None else key(other))
+    try:
+        return (None if one is None else key(one)) == (None if other is None else key(other))
+    except Exception as error:  # the key is not ours, and the text of its error may hold the value
+        raise Unmappable(f"the key {describe(key)} can't read a value ({type(error).__name__})") from None
 
 
 class Drift(enum.Enum):
