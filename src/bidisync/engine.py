@@ -62,6 +62,7 @@ from bidisync.scope import begin_anew, in_baseline
 from bidisync.spawn import beside, group_by_group
 from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import look_for_twin
+from bidisync.values import Unread, read
 
 Work = Callable[["Engine", Ref, Link, Lease, Rows, Effects], Awaitable[Outcome]]
 """What is done with a link while it is held."""
@@ -425,11 +426,13 @@ class Engine:
         return await apply(self.parts, link, plan, looks, lease, effects)
 
     def _notice(self, looks: Looks) -> None:
-        """Tell once of each field that holds an unknown code, or was not delivered."""
+        """Tell once of each field that holds an unknown code or no value, or was not delivered."""
         for side, snapshot in looks.items():
             unread = [name for name, value in snapshot.fields.items() if value is ABSENT]
             found = [(name, "unknown_code") for name in sorted(snapshot.unknown)]
             found += [(name, "not_delivered") for name in unread if name not in snapshot.unreadable]
+            if isinstance(snapshot.native, Unread):
+                found += [(name, f"no_value:{kind}") for name, kind in snapshot.native.kinds.items()]
             for name, code in found:
                 if (side, name, code) not in self._noticed:
                     self._noticed.add((side, name, code))
@@ -534,7 +537,8 @@ class Engine:
             shadow = link.shadow(side)
             apart_s = self.parts.limits.clocks_apart_s
             written_since = shadow is not None and shadow.seen_at + apart_s > snapshot.seen_at
-            if link.on(side) == snapshot.id and not snapshot.gone and not written_since:
+            storable = read(snapshot.fields)[1] is None
+            if link.on(side) == snapshot.id and not snapshot.gone and not written_since and storable:
                 link = link.with_shadow(side, Shadow.of(snapshot))
         link = await self.parts.store.save(attrs.evolve(link, attempts=attempts, settled=False))
         self.parts.observe(Failed(ref, link.id, error.reason, count, next_at, self.parts.run.id))

@@ -63,7 +63,8 @@ class Failed:
 class Noticed:
     """Something about a field that a person may want to know, told once in a process.
 
-    ``code`` is ``unknown_code`` (kept as it is) or ``not_delivered`` (left alone).
+    ``code`` is ``unknown_code`` (kept as it is), ``not_delivered`` (left alone), or ``no_value:``
+    and the type of what the field holds (its group waits).
     """
 
     ref: Ref

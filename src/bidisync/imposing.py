@@ -15,6 +15,7 @@ from bidisync.model import ABSENT, Decision, Plan, Review, Row, Seen, Snapshot, 
 from bidisync.reconcile import WRITE_ORDER, reconcile, writes_of
 from bidisync.schema import Policy
 from bidisync.state import Agreement
+from bidisync.values import value_of
 
 Choose = Callable[[str, Versions], Seen]
 """A field's name and its versions in, the value that both sides shall hold out; ``ABSENT`` leaves it alone."""
@@ -32,7 +33,7 @@ def impose(
     """The plan that gives both sides the chosen values, and does for every other field what is due.
 
     A side that takes no change of a field keeps its own. ``by`` says in the decision whose
-    choice it was.
+    choice it was. A choice that is no value is a ``TypeError``.
     """
     decisions = [
         decision
@@ -64,12 +65,19 @@ def _decided(
     field = policy.field(name)
     readable = name not in left.unreadable | right.unreadable
     look = Look.at(field, base.get(name), left.fields.get(name, ABSENT), right.fields.get(name, ABSENT), readable)
-    value = choose(name, look.versions) if look.readable and look.delivered else ABSENT
+    value = _chosen(name, choose(name, look.versions)) if look.readable and look.delivered else ABSENT
     if value is ABSENT or (value is None and field.required):
         return None
     different = [side for side in WRITE_ORDER if not same(field, value, look.versions.on(side))]
     writes = tuple(side for side in different if not field.ignored_by(side))
     return Decision(name, field.group, Row.DECIDED, look.versions, by, writes, value, agreed=not writes)
+
+
+def _chosen(name: str, choice: object) -> Seen:
+    try:
+        return ABSENT if choice is ABSENT else value_of(choice)
+    except TypeError as error:
+        raise TypeError(f"the field {name} can't be given {error}, which is no value") from None
 
 
 def _without(chosen: set[str], review: Review) -> Review | None:

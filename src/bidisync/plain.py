@@ -15,7 +15,7 @@ import attrs
 
 from bidisync.apply import Errand, carry_out
 from bidisync.detectors import dated
-from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable
+from bidisync.errors import Contended, SyncError, Unauthorized, Unavailable, Unmappable
 from bidisync.fence import Permit, lasts, latest_start, permit
 from bidisync.flapping import calm
 from bidisync.gate import held
@@ -112,7 +112,7 @@ async def carry(parts: Parts, means: Together, updates: Sequence[Update]) -> lis
         stored_at = parts.clock.monotonic()
         try:
             stored = await means.store.save_many([(u.errand.intended(parts), u.errand.lines(parts)) for u in ours])
-        except Contended:  # somebody changed one of them: each finds out for itself
+        except (Contended, Unmappable):  # one of them was changed, or can't be stored: each finds out for itself
             return []
         for update, link in zip(ours, stored, strict=True):
             update.link, update.errand = link, update.errand.begun(link)

@@ -39,6 +39,7 @@ from bidisync.model import (
 from bidisync.protocols import ConflictStrategy
 from bidisync.schema import Drift, Field, Group, OnDelete, Owner, Policy
 from bidisync.state import Agreement
+from bidisync.values import is_value
 
 WRITE_ORDER = (Side.RIGHT, Side.LEFT)
 """The right side is written first, so that what the left shows of it is already true."""
@@ -312,7 +313,7 @@ def _answers(conflict: Conflict, answer: object) -> bool:
     return (
         isinstance(answer, Mapping)
         and answer.keys() == conflict.fields.keys()
-        and all(value is None or isinstance(value, str | int | float | tuple) for value in answer.values())
+        and all(is_value(value) for value in answer.values())
     )
 
 

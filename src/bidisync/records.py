@@ -17,16 +17,19 @@ import attrs
 
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured, Rejected
-from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Seen, Snapshot, Value
+from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Snapshot, Value
 from bidisync.pages import Lazily
 from bidisync.state import Intent
+from bidisync.values import SEEN, read
 
 T = TypeVar("T")
 Record: TypeAlias = Mapping[str, Any]
 """A record as a store has it: its fields, its id and its version, by name."""
 
+Listed: TypeAlias = Iterable[Record] | AsyncIterable[Record]
+"""Records one after the other, of a plain function or a coroutine."""
+
 PAGE = 1000
-_PLAIN = frozenset({str, int, float, bool, type(None), type(ABSENT)})
 
 
 @runtime_checkable
@@ -37,7 +40,7 @@ class Records(Protocol):
     the next ``get`` answer otherwise, not the last one.
     """
 
-    def all(self) -> Iterable[Record] | AsyncIterable[Record]:
+    def all(self) -> Listed | Awaitable[Listed]:
         """Every record, in any order; read once, a page at a time."""
         ...
 
@@ -78,7 +81,7 @@ class Changes:
       next time. Too early a place costs reading; too late a one loses what lies between.
     """
 
-    records: Iterable[Record]
+    records: Listed = attrs.field(repr=False)
     gone: Sequence[str]
     position: str
 
@@ -101,9 +104,11 @@ class RecordReplica:
     """A replica of the records of a store: ``names`` are the fields that take part in the sync.
 
     ``id`` and ``version`` are the names under which a record has those; the id may be a
-    field of the sync, too. A record that lacks one of them is ``Misconfigured`` where it is read;
-    in the answer to a write it is a ``TypeError``, which ends the pass: the write has happened,
-    so what is done about it is looked for, and not sent again.
+    field of the sync, too. A record that lacks one of them, or whose id is empty, is
+    ``Misconfigured`` where it is read; in the answer to a write it is a ``TypeError``, which
+    ends the pass: the write has happened, so what is done about it is looked for, and not sent
+    again. A field that holds no value (a date, a dictionary) is ``unreadable``; a mapper around
+    this replica may read it.
     """
 
     records: Records
@@ -145,19 +150,14 @@ class RecordReplica:
         asked, records = self.now(), self.records
         if since is not None and isinstance(records, Feed):
             changes = await _answer(records.changed(since))
-            for batch in _batches(changes.records):
+            async for batch in _batches(changes.records):
                 yield self._page(asked, batch)
             gone = tuple(self._gone(asked, id) for id in changes.gone)
             yield Page(gone, changes.position)
             return
         position = await _answer(records.position()) if isinstance(records, Feed) else None
-        listed = records.all()
-        if isinstance(listed, AsyncIterable):
-            async for batch in _batches_of(listed):
-                yield self._page(asked, batch)
-        else:
-            for batch in _batches(listed):
-                yield self._page(asked, batch)
+        async for batch in _batches(await _answer(records.all())):
+            yield self._page(asked, batch)
         yield Page((), position)
 
     async def create(
@@ -203,13 +203,16 @@ class RecordReplica:
         except KeyError:
             self._demand_names([record])
             raise
-        return Snapshot(
-            str(id),
-            self._fields(record),
-            version=None if token is None else str(token),
-            row=row,
-            seen_at=asked,
-        )
+        if id is None or id == "":
+            store = type(self.records).__name__
+            raise Misconfigured(f"a record of {store} has an empty {self.id!r}: nobody could name it")
+        version = None if token is None else str(token)
+        fields = {name: record.get(name, ABSENT) for name in self.names}
+        if SEEN.issuperset(map(type, fields.values())):
+            return Snapshot(str(id), fields, version=version, row=row, seen_at=asked)
+        values, unread = read(fields)
+        strange = frozenset() if unread is None else frozenset(unread.kinds)
+        return Snapshot(str(id), values, version=version, unreadable=strange, row=row, seen_at=asked, native=unread)
 
     def _written(self, method: str, record: Record) -> Snapshot:
         """What a write answered; no error that would say that the write has not happened."""
@@ -227,12 +230,6 @@ class RecordReplica:
                     "where they have other names, write RecordReplica(records, names, id=…, version=…)"
                 ) from None
 
-    def _fields(self, record: Record) -> dict[str, Seen]:
-        fields = {name: record.get(name, ABSENT) for name in self.names}
-        if not _PLAIN.issuperset(map(type, fields.values())):
-            return {name: _value(value) for name, value in fields.items()}
-        return fields
-
     def _gone(self, asked: float, id: str) -> Snapshot:
         return Snapshot(id, {}, gone=True, seen_at=asked)
 
@@ -246,28 +243,22 @@ def _are_texts(tokens: Iterable[tuple[object, object]]) -> TypeGuard[Sequence[tu
     return True
 
 
-def _value(value: object) -> Seen:
-    """The value in the form of a record: lists become tuples."""
-    return tuple(_value(item) for item in value) if isinstance(value, list | tuple) else cast(Seen, value)
-
-
 async def _answer(answer: T | Awaitable[T]) -> T:
     """What a plain function returned, or what a coroutine returns."""
     return await cast("Awaitable[T]", answer) if hasattr(answer, "__await__") else answer
 
 
-def _batches(records: Iterable[Record]) -> Iterable[Sequence[Record]]:
-    rest = iter(records)
-    while batch := list(islice(rest, PAGE)):
-        yield batch
-
-
-async def _batches_of(records: AsyncIterable[Record]) -> AsyncIterator[Sequence[Record]]:
-    batch: list[Record] = []
-    async for record in records:
-        batch.append(record)
-        if len(batch) == PAGE:
+async def _batches(records: Listed) -> AsyncIterator[Sequence[Record]]:
+    if not isinstance(records, AsyncIterable):
+        rest = iter(records)
+        while batch := list(islice(rest, PAGE)):
             yield batch
-            batch = []
-    if batch:
-        yield batch
+        return
+    held: list[Record] = []
+    async for record in records:
+        held.append(record)
+        if len(held) == PAGE:
+            yield held
+            held = []
+    if held:
+        yield held

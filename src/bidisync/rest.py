@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from bidisync.errors import Unmappable
 from bidisync.model import ABSENT, Fields, Ref, Seen, Value
 from bidisync.state import Agreed, Agreement, Link, Shadow
+from bidisync.values import PLAIN, value_of
 
 if TYPE_CHECKING:
     import cattrs
@@ -25,13 +27,14 @@ T = TypeVar("T")
 _ABSENT_AT_REST = {"absent": True}
 _EVIDENT = frozenset({str, int, bool, type(None)})
 """Types whose equal values have one form at rest."""
-_PLAIN = _EVIDENT | {float}
-"""Types whose values are at rest as they are."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def to_rest(value: attrs.AttrsInstance) -> str:
-    """A link, an intent or another value of ``state`` as JSON text."""
+    """A link, an intent or another value of ``state`` as JSON text.
+
+    ``Unmappable`` where a field holds what could not be read back.
+    """
     return _encode(_converter().unstructure(value))
 
 
@@ -52,10 +55,16 @@ def from_rest(text: str, type_: type[T]) -> T:
         raise ValueError(f"this is not a stored {type_.__name__}") from error
 
 
-def _seen_to_rest(value: object) -> object:
+def _seen_to_rest(value: object, field: str = "") -> object:
+    if type(value) in PLAIN:
+        return value
     if value is ABSENT:
         return _ABSENT_AT_REST
-    return [_seen_to_rest(item) for item in value] if isinstance(value, tuple) else value
+    try:
+        return value_of(value)
+    except TypeError as error:
+        where = f"the field {field}" if field else "a field"
+        raise Unmappable(f"{where} holds {error}, which is no value and can't be stored", field=field) from None
 
 
 def _seen_from_rest(value: object, _type: object = None) -> Seen:
@@ -71,13 +80,13 @@ def _value_from_rest(value: object, _type: object = None) -> Value:
 
 
 def _fields_to_rest(fields: Fields) -> Mapping[str, object]:
-    if _PLAIN.issuperset(map(type, fields.values())):
+    if PLAIN.issuperset(map(type, fields.values())):
         return fields
-    return {name: _seen_to_rest(value) for name, value in fields.items()}
+    return {name: _seen_to_rest(value, name) for name, value in fields.items()}
 
 
 def _fields_from_rest(fields: Any, _type: object = None) -> Fields:
-    if _PLAIN.issuperset(map(type, fields.values())):
+    if PLAIN.issuperset(map(type, fields.values())):
         parsed: Fields = fields  # made by the parser, and nobody else's
         return parsed
     return {name: _seen_from_rest(value) for name, value in fields.items()}
@@ -125,7 +134,10 @@ def _short(link: Link, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _base_to_rest(base: Mapping[str, Agreement]) -> dict[str, Any]:
-    pairs = {name: {"left": _seen_to_rest(a.left), "right": _seen_to_rest(a.right)} for name, a in base.items()}
+    pairs = {
+        name: {"left": _seen_to_rest(one.left, name), "right": _seen_to_rest(one.right, name)}
+        for name, one in base.items()
+    }
     return {"base": pairs} if pairs else {}
 
 

@@ -230,7 +230,7 @@ async def sync_command(
     title = "What a sync would do (nothing was written)" if dry_run else "Sync"
     report.show(title, [*result.rows(), *next_rows(result.waits_for_a_person, result.retrying)], attrs.asdict(result))
     for event in noticed:
-        report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES[event.code]}")
+        report.note(f"{event.field} of {NAMES[event.ref.side]} {_NOTICES.get(event.code, event.code)}")
     return result.status
 
 

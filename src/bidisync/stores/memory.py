@@ -30,13 +30,13 @@ class _Kept:
 class MemoryStore:
     """Everything in dictionaries; gone with the process."""
 
-    _links: dict[str, Link] = attrs.Factory(dict)
-    _owners: dict[Ref, str] = attrs.Factory(dict)
-    _journal: list[Journaled] = attrs.Factory(list)
-    _known: dict[Ref, Mapping[str, str]] = attrs.Factory(dict)
-    _marks: dict[str, str] = attrs.Factory(dict)
-    _hints: dict[Ref, _Kept] = attrs.Factory(dict)
-    _chain: list[Line] = attrs.Factory(list)  # as far as anybody has asked for it
+    _links: dict[str, Link] = attrs.field(factory=dict, repr=False)
+    _owners: dict[Ref, str] = attrs.field(factory=dict, repr=False)
+    _journal: list[Journaled] = attrs.field(factory=list, repr=False)
+    _known: dict[Ref, Mapping[str, str]] = attrs.field(factory=dict, repr=False)
+    _marks: dict[str, str] = attrs.field(factory=dict, repr=False)
+    _hints: dict[Ref, _Kept] = attrs.field(factory=dict, repr=False)
+    _chain: list[Line] = attrs.field(factory=list, repr=False)  # as far as anybody has asked for it
 
     async def load(self, refs: Sequence[Ref]) -> Mapping[Ref, Link]:
         """The links of those records that have one."""
