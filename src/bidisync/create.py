@@ -48,6 +48,7 @@ from bidisync.strangers import Strangers, belongs
 UNCONFIRMED = "create_unconfirmed"  # nobody can tell what became of it
 TWIN = "twin"  # it was made more than once
 TAKEN = "match_taken"  # somebody else's counterpart by now
+NOT_DELIVERED = "not_delivered"  # nothing is known of what it holds
 FIRST_LOOK_S = 900.0
 WATCHED_S = 72_000.0
 
@@ -85,6 +86,10 @@ class Creation:
         if missing:
             reason = Unmappable.reason if mine.unreadable.intersection(missing) else "required"
             return await self.strangers.block(link, mine, side, reason, missing)
+        names = [field.name for field in self.parts.policy.fields]
+        if all(mine.fields.get(name, ABSENT) is ABSENT for name in names):
+            reason = Unmappable.reason if mine.unreadable else NOT_DELIVERED
+            return await self.strangers.block(link, mine, side, reason, names)
         replica = self.parts.replica(side.other)
         if replica.capabilities.keeps_notes:
             named = await replica.find_by_counterpart(mine.id)

@@ -364,6 +364,7 @@ class Engine:
                 over = Outcome.of(ref, await self._over(link), effects)
                 return attrs.evolve(over, reason=NOT_FOUND)
             await self.index.learn(ref.side, [mine])
+            self._notice({ref.side: mine})
             link = await meeting.meet(link, mine, ref.side)
             there = link.on(other)
             if there is None:

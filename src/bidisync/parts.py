@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import attrs
 
@@ -12,9 +13,10 @@ from bidisync.errors import Misconfigured
 from bidisync.events import Event
 from bidisync.guards import Bounds, Run
 from bidisync.identity import Identity
-from bidisync.mapping import Mapped
+from bidisync.mapping import FieldMapper, Mapped
 from bidisync.model import LinkState, Plan, Side
 from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica
+from bidisync.records import RecordReplica
 from bidisync.references import Referring
 from bidisync.retry import Backoff
 from bidisync.schema import Policy
@@ -130,10 +132,7 @@ class Parts:
         if strange:
             raise Misconfigured(f"the identity uses the field {strange[0]!r}, which the policy does not have")
         for side, replica in self.replicas.items():
-            within = replica.replica if isinstance(replica, Referring) else replica
-            missing = sorted(named - within.mapper.fields) if isinstance(within, Mapped) else []
-            if missing:
-                raise Misconfigured(f"the mapping of the {side.value} side has no place for {missing[0]!r}")
+            _check_places(side, replica.replica if isinstance(replica, Referring) else replica, named)
         if self.locks.lease_s <= 1.1 * self.limits.request_timeout_s:
             raise Misconfigured(
                 f"a lease of {self.locks.lease_s:g} s is too short for requests of up to "
@@ -153,6 +152,20 @@ class Parts:
     def replicas(self) -> Mapping[Side, Replica]:
         """Both, by side."""
         return {Side.LEFT: self.left, Side.RIGHT: self.right}
+
+
+def _check_places(side: Side, replica: Replica, named: AbstractSet[str]) -> None:
+    """``Misconfigured`` where a field has no place in the records of that side."""
+    within, wanted = replica, named
+    if isinstance(replica, Mapped):
+        missing = sorted(named - replica.mapper.fields)
+        if missing:
+            raise Misconfigured(f"the mapping of the {side.value} side has no place for {missing[0]!r}")
+        mapper, within = replica.mapper, replica.replica
+        wanted = {one.native for one in mapper.maps if one.field in named} if isinstance(mapper, FieldMapper) else set()
+    unread = sorted(wanted - set(within.names)) if isinstance(within, RecordReplica) else []
+    if unread:
+        raise Misconfigured(f"the RecordReplica of the {side.value} side does not name {unread[0]!r}")
 
 
 async def living(parts: Parts) -> int:

@@ -99,6 +99,12 @@ class Feed(Protocol):
         ...
 
 
+def _as_names(names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise Misconfigured(f"the names of a RecordReplica are a tuple: write ({names!r},)")
+    return tuple(names)
+
+
 @attrs.define
 class RecordReplica:
     """A replica of the records of a store: ``names`` are the fields that take part in the sync.
@@ -112,7 +118,7 @@ class RecordReplica:
     """
 
     records: Records
-    names: tuple[str, ...]
+    names: tuple[str, ...] = attrs.field(converter=_as_names)
     id: str = "id"
     version: str = "version"
     now: Callable[[], float] = attrs.Factory(lambda: SystemClock().now)

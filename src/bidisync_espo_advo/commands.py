@@ -265,7 +265,7 @@ async def telling(settings: Settings | None, sync: PartySync, reach: Reach) -> A
 
 _NOTICES = {
     "unknown_code": "holds a code that its table does not know: it is kept as it is",
-    "not_delivered": "was not delivered (see the permissions of this user): it is left alone",
+    "not_delivered": "was not delivered (see its name in the mapping, and this user's permissions): it is left alone",
 }
 
 

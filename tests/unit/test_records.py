@@ -5,8 +5,22 @@ from __future__ import annotations
 import pytest
 from test_pair import Followed, Shelf
 
-from bidisync import Changes, LinkState, Misconfigured, RecordReplica, Snapshot, open_pair
+from bidisync import (
+    Changes,
+    FieldMap,
+    FieldMapper,
+    LinkState,
+    Mapped,
+    Misconfigured,
+    RecordReplica,
+    Side,
+    Snapshot,
+    open_pair,
+)
+from bidisync.events import Noticed
 from bidisync.stores.memory import MemoryStore
+
+MAPPER = FieldMapper((FieldMap("id", "ID"), FieldMap("title", "T")))
 
 
 async def read(records) -> list[Snapshot]:
@@ -86,3 +100,45 @@ async def test_a_store_that_does_not_say_what_it_made_makes_nothing_twice():
         assert (await pair.sync()).states() == {LinkState.IN_SYNC: 1}
         await pair.sync()
     assert list(right.books) == ["1"]
+
+
+async def test_a_record_of_which_no_field_is_delivered_makes_no_empty_one():
+    left, right = Shelf({"id": "1", "titel": "x", "empty": None}), Shelf()
+    told: list[object] = []
+    async with open_pair(left, right, fields=["title"], observers=[told.append]) as pair:
+        for _ in range(2):
+            await pair.sync()
+        (waiting,) = await pair.store.waiting()
+        assert [(review.reason, list(review.fields)) for review in waiting.reviews] == [("not_delivered", ["title"])]
+    assert [(event.field, event.code) for event in told if isinstance(event, Noticed)] == [("title", "not_delivered")]
+    assert right.books == {}
+    async with open_pair(left, right, fields=["empty"]) as pair:
+        await pair.sync()
+    assert len(right.books) == 1
+
+
+async def test_a_field_that_no_record_has_is_told_once_for_each_side_also_where_all_are_made():
+    left, right = Shelf(*({"id": str(n), "titel": "x"} for n in range(5))), Shelf()
+    told: list[object] = []
+    async with open_pair(left, right, fields=["id", "title"], observers=[told.append]) as pair:
+        await pair.sync()
+        await pair.sync(everything=True)
+    notices = [(event.ref.side, event.field, event.code) for event in told if isinstance(event, Noticed)]
+    assert notices == [(side, "title", "not_delivered") for side in Side]
+
+
+@pytest.mark.parametrize(
+    ("replica", "message"),
+    [
+        (lambda: RecordReplica(Shelf(), ("id",)), "the RecordReplica of the right side does not name 'title'"),
+        (
+            lambda: Mapped(RecordReplica(Shelf(), ("ID",)), MAPPER),
+            "the RecordReplica of the right side does not name 'T'",
+        ),
+        (lambda: RecordReplica(Shelf(), "title"), r"a tuple: write \('title',\)"),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_replica_that_reads_not_every_field_is_refused(replica, message):
+    with pytest.raises(Misconfigured, match=message):
+        async with open_pair(Shelf(), replica(), fields=["id", "title"]):
+            pass
