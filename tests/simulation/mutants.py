@@ -380,8 +380,8 @@ MUTANTS = (
     Mutant(
         "only the left side counts",
         "look.py",
-        "            not alike(key, right, agreed.right),\n",
-        "            False,\n",
+        "                not compared(key, right, agreed.right),\n",
+        "                False,\n",
     ),
     Mutant(
         "the stranger's edit wins over a conflict in silence",
