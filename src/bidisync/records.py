@@ -124,6 +124,7 @@ class RecordReplica:
     now: Callable[[], float] = attrs.Factory(lambda: SystemClock().now)
     newest: str | None = None
     capabilities: Capabilities = attrs.field()
+    _tried: bool = attrs.field(default=False, init=False, repr=False, eq=False)  # whether it answers to text
 
     @capabilities.default
     def _by_what_the_store_can_do(self) -> Capabilities:
@@ -163,7 +164,10 @@ class RecordReplica:
             return
         position = await _answer(records.position()) if isinstance(records, Feed) else None
         async for batch in _batches(await _answer(records.all())):
-            yield self._page(asked, batch)
+            page = self._page(asked, batch)
+            if not self._tried:
+                await self._try(batch[0][self.id])
+            yield page
         yield Page((), position)
 
     async def create(
@@ -193,6 +197,17 @@ class RecordReplica:
     async def find_created(self, intent: Intent) -> Sequence[Snapshot]:
         """All records: any of them may be the one."""
         return [snapshot async for page in self.list() for snapshot in page.snapshots]
+
+    async def _try(self, id: object) -> None:
+        """``Misconfigured`` where the store has nothing for the text of an id that it lists: all would seem deleted."""
+        if not isinstance(id, str | None) and await _answer(self.records.get(str(id))) is None:
+            async for batch in _batches(await _answer(self.records.all())):
+                if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
+                    store = type(self.records).__name__
+                    raise Misconfigured(
+                        f"{store}.get({str(id)!r}) finds no record, and all() lists it: ids come as text"
+                    )
+        self._tried = True
 
     def _page(self, asked: float, batch: Sequence[Record]) -> Page:
         try:

@@ -28,6 +28,9 @@ async def read(records) -> list[Snapshot]:
         def all(self):
             return records
 
+        def get(self, id):
+            return next(record for record in records if str(record["id"]) == id)
+
     return [row async for page in RecordReplica(Fixed(), ("title",)).list() for row in page.snapshots]
 
 
@@ -142,3 +145,30 @@ async def test_a_replica_that_reads_not_every_field_is_refused(replica, message)
     with pytest.raises(Misconfigured, match=message):
         async with open_pair(Shelf(), replica(), fields=["id", "title"]):
             pass
+
+
+class Numbered(Shelf):
+    """Has numbers for ids, and is asked by them in vain."""
+
+    def all(self):
+        return [{**book, "id": int(id)} for id, book in self.books.items()]
+
+    def get(self, id):
+        return self.books[str(id)] if isinstance(id, int) else None
+
+
+async def test_a_store_that_finds_nothing_by_the_text_of_an_id_is_refused_before_anything_seems_deleted():
+    left, right = Numbered({"id": "1", "title": "x"}), Shelf()
+    async with open_pair(left, right, fields=["title"]) as pair:
+        with pytest.raises(Misconfigured, match=r"Numbered.get\('1'\) finds no record, and all\(\) lists it: ids come"):
+            await pair.sync()
+    assert right.books == {}
+
+
+async def test_a_record_that_is_deleted_while_it_is_listed_proves_nothing():
+    class Passing(Numbered):
+        def get(self, id):
+            self.books.pop(id, None)
+
+    replica = RecordReplica(Passing({"id": "1", "title": "x"}, {"id": "2", "title": "x"}), ("title",))
+    assert [row.id async for page in replica.list() for row in page.snapshots] == ["1", "2"]
