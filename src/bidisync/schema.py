@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -45,12 +46,19 @@ def compared(key: Key, one: Seen, other: Seen) -> bool:
     """The same, for a decision: ``Unmappable`` where they differ, and the key can't read one of them."""
     if one is other or one == other:
         return True
-    if key is exact or one is ABSENT or other is ABSENT:
+    if one is ABSENT or other is ABSENT:
         return False
+    if key is exact:
+        return _is_nan(one) and _is_nan(other)
     try:
         return (None if one is None else key(one)) == (None if other is None else key(other))
     except Exception as error:  # the key is not ours, and the text of its error may hold the value
         raise Unmappable(f"the key {describe(key)} can't read a value ({type(error).__name__})") from None
+
+
+def _is_nan(value: Value) -> bool:
+    """Whether it is the one value that is not equal to itself."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 class Drift(enum.Enum):

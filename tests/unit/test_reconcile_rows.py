@@ -476,6 +476,16 @@ def test_an_accepted_difference_is_no_edit_of_a_deleted_record():
     assert reconcile(rules, {"f": Agreement(None, None)}, GONE, Snapshot("2", {})).ends, "not delivered is no edit"
 
 
+def test_a_float_that_is_no_number_is_like_another_one():
+    nan, other = float("nan"), float("nan")
+    assert alike(exact, nan, other)
+    assert not alike(exact, nan, 1.0) and not alike(exact, nan, None) and not alike(exact, nan, "nan")
+    assert decided(nan, other, float("nan"), policy(Field("f", "g"))).writes == ()
+    assert decided(nan, other, 2.0, policy(Field("f", "g"))).writes == (
+        Write(Side.LEFT, Verb.UPDATE, {"f": 2.0}, "lv"),
+    )
+
+
 def test_a_key_is_never_asked_about_an_empty_field_or_one_that_was_not_delivered():
     rules = policy(Field("f", "g", key=lambda value: value.strip()), strategy=prefer_left)
     for left, right in ((None, "x"), ("x", None), (ABSENT, "x"), ("x", ABSENT), (ABSENT, ABSENT), (None, ABSENT)):
