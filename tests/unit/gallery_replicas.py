@@ -11,6 +11,7 @@ import attrs
 from bidisync import ABSENT, Capabilities, Snapshot
 from bidisync.errors import Duplicate, Rejected, Stale, SyncError, Transient, Unavailable, Unconfirmed
 from bidisync.model import Conditional, Created, Deletion, Page
+from bidisync.pages import Lazily
 from bidisync.testing import FULL, Examples, ManualClock, MemoryLine, MemoryPerson, MemoryReplica, Trial
 
 ABLE = attrs.evolve(FULL, keeps_notes=True, changed_since=True)
@@ -38,6 +39,17 @@ class Right(MemoryReplica):
     """A right replica, to be made wrong: it may withhold a field, and refuses nameless records."""
 
     withheld: frozenset[str] = frozenset()
+
+    def remove(self, id):
+        MemoryReplica.remove(self, id)
+        self.__dict__.setdefault("deleted_at", {})[id] = self._token()
+
+    async def list(self, since=None):
+        async for page in MemoryReplica.list(self, since):
+            yield page
+        if since is not None:
+            gone = [id for id, at in getattr(self, "deleted_at", {}).items() if at > int(since)]
+            yield Page(tuple(Snapshot(id, {}, gone=True, row=True, seen_at=self.now()) for id in gone))
 
     async def create(self, fields, *, notes=None, despite_duplicates=False):
         if not fields.get("name"):
@@ -71,7 +83,14 @@ def trial_of(kind: type[MemoryReplica], capabilities: Capabilities) -> Callable[
             replica.withheld = replica.withheld | {name}
 
         line = MemoryLine(replica)
-        return Trial(replica=replica, person=Trash(replica), line=line, withhold=withhold, now=clock.now)
+        return Trial(
+            replica=replica,
+            person=Trash(replica),
+            line=line,
+            withhold=withhold,
+            now=clock.now,
+            tells_deletions=capabilities.changed_since,
+        )
 
     return make
 
@@ -393,6 +412,39 @@ class EndsAListEarly(Right):
                 yield page
         except SyncError:
             return
+
+
+@told("what changed since a cursor does not name a record that was deleted")
+class NeverTellsDeletions(Right):
+    async def list(self, since=None):
+        async for page in Right.list(self, since):
+            yield attrs.evolve(page, snapshots=tuple(row for row in page.snapshots if not row.gone))
+
+
+@told("what changed since a cursor names a record as gone that is there")
+class TakesTheUnchangedForGone(Right):
+    async def list(self, since=None):
+        changed = set()
+        async for page in Right.list(self, since):
+            changed |= {row.id for row in page.snapshots}
+            yield page
+        others = [id for id in self.records if id not in changed] if since is not None else []
+        yield Page(tuple(Snapshot(id, {}, gone=True, row=True, seen_at=self.now()) for id in others))
+
+
+@told("a page that was given shows an edit that came after it")
+class HandsOutWhatItEdits(Right):
+    """Its rows are the very records that people edit: whoever looks late sees later."""
+
+    async def list(self, since=None):
+        async for page in Right.list(self, since):
+            rows = [(row.id, row) for row in page.snapshots]
+            tokens = [(id, None if row.gone else row.version) for id, row in rows]
+            yield Page(Lazily(self._now, rows), page.cursor, tokens=tokens)
+
+    def _now(self, row):
+        id, was = row
+        return self._snapshot(id, row=True) if id in self.records else was
 
 
 @told("list is no asynchronous iterator")
@@ -748,6 +800,23 @@ class DeletesWhatHasMoved(Right):
     async def delete(self, seen):
         record = self.records.get(seen.id)
         await Right.delete(self, seen if record is None else attrs.evolve(seen, version=str(record.version)))
+
+
+@told("the id of a deleted record is given to another one, and its version, too")
+class GivesIdsTwice(Right):
+    """As a table that numbers its rows from the highest there is, with versions that begin at 1."""
+
+    def add(self, **fields):
+        id = Right.add(self, **fields)
+        if spare := [old for old in getattr(self, "deleted_at", {}) if old not in self.records]:
+            self.records[spare[-1]] = self.records.pop(id)
+            self.records[spare[-1]].version = self.__dict__.setdefault("versions", {}).pop(spare[-1])
+            return spare[-1]
+        return id
+
+    def remove(self, id):
+        self.__dict__.setdefault("versions", {})[id] = self.records[id].version
+        Right.remove(self, id)
 
 
 @told("a second delete raises Rejected")

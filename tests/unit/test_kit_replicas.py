@@ -10,8 +10,8 @@ import attrs
 import pytest
 from gallery_replicas import ABLE, EXAMPLES, GALLERY, PLAIN, READ_ONLY, SEARCHED, Right, trial_of
 
-from bidisync import Capabilities, FieldMap, FieldMapper, Mapped
-from bidisync.errors import SyncError
+from bidisync import Capabilities, Conditional, FieldMap, FieldMapper, Mapped
+from bidisync.errors import Stale, SyncError
 from bidisync.testing import (
     PROMISES,
     Broken,
@@ -42,7 +42,7 @@ async def test_a_mapped_replica_in_memory_keeps_its_promises():
 
     records = [{"name": "Ada", "city": "Ulm"}, {"name": "Eva", "city": None}]
     judged = await check_replica(make, Examples(records=records, texts=["name"], unmapped={"size": 38}))
-    assert len(judged.kept) == len(PROMISES) - 5
+    assert len(judged.kept) == len(PROMISES) - 6
 
 
 async def test_every_promise_is_judged_by_one_right_replica_or_another():
@@ -78,6 +78,38 @@ def test_the_page_counts_the_promises():
     page = (Path(__file__).parents[2] / "docs" / "testing-your-own.md").read_text()
     assert f"| {len(PROMISES)} promises: " in page
     assert all(promise.endswith(".") for promise in PROMISES.values())
+
+
+ALONE = {
+    "NeverTellsDeletions": "lists_what_was_deleted_since",
+    "TakesTheUnchangedForGone": "lists_what_was_deleted_since",
+    "HandsOutWhatItEdits": "keeps_a_page_as_it_was",
+    "GivesIdsTwice": "gives_no_id_twice",
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_some_faults_are_told_by_one_promise_alone(name):
+    (place,) = [place for place in range(len(GALLERY)) if GALLERY[place][0].__name__ == name]
+    assert {fault.promise for fault in faults_of(place)} == {ALONE[name]}
+
+
+async def test_a_delete_that_ignores_the_version_is_told_where_writes_are_only_checked():
+    class Checks(Right):
+        async def update(self, seen, changes, **options):
+            if seen.id in self.records and str(self.records[seen.id].version) != seen.version:
+                raise Stale("the record moved")
+            return await Right.update(self, seen, changes, **options)
+
+    class ChecksUpdatesAlone(Checks):
+        async def delete(self, seen):
+            record = self.records.get(seen.id)
+            await Checks.delete(self, seen if record is None else attrs.evolve(seen, version=str(record.version)))
+
+    checked = attrs.evolve(ABLE, conditional_write=Conditional.CHECKED)
+    assert not (await check_replica(trial_of(Checks, checked), EXAMPLES)).broken
+    broken = (await judge_replica(trial_of(ChecksUpdatesAlone, checked), EXAMPLES)).broken
+    assert [fault.promise for fault in broken] == ["does_not_delete_what_has_moved"]
 
 
 def test_a_promise_that_there_is_not_is_refused():

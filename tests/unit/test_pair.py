@@ -58,6 +58,8 @@ class Shelf:
         return self.add({**fields, "id": id})
 
     def remove(self, id, version):
+        if id in self.books and version is not None and str(self.books[id]["version"]) != version:
+            raise Stale("moved")
         self.books.pop(id, None)
         self.history.append(id)
 

@@ -27,18 +27,27 @@ class Fault(enum.Enum):
     """What goes wrong with one call. A fault that does not fit a call does nothing to it."""
 
     REQUEST_LOST = "request lost"
-    REPLY_LOST = "reply lost"  # it takes effect, and the sender is told nothing
-    LATE = "late"  # a write that arrives after its sender gave up, before the next call
+    """It never arrives, and the sender is told nothing."""
+    REPLY_LOST = "reply lost"
+    """It takes effect, and the sender is told nothing."""
+    LATE = "late"
+    """A write that arrives after its sender gave up, before the next call."""
     LIMITED = "429"
+    """Refused with a request for patience; nothing takes effect."""
     FAILED = "500"
+    """Refused with an error of the server; nothing takes effect."""
     FORBIDDEN = "403"
-    STALE_READ = "stale read"  # a record as it was before its last change
-    PARTIAL_LIST = "partial list"  # every second row is missing
-    ROW_TWICE = "row twice"  # the first row of a page comes again on the next
+    """Refused for want of a permission; nothing takes effect."""
+    STALE_READ = "stale read"
+    """A record as it was before its last change."""
+    PARTIAL_LIST = "partial list"
+    """Every second row is missing."""
+    ROW_TWICE = "row twice"
+    """The first row of a page comes again on the next."""
 
 
 Choose: TypeAlias = Callable[[Call], Fault | None]
-"""Says what goes wrong with a call; ``None``: nothing."""
+"""Says what goes wrong with a call; ``None``: nothing. It is asked before each call of the replica."""
 
 
 def in_turn(*faults: Fault | None, verb: str = "") -> Choose:
@@ -52,7 +61,12 @@ def in_turn(*faults: Fault | None, verb: str = "") -> Choose:
 
 
 def at_random(seed: int, *, one_in: int = 5, among: Sequence[Fault] = tuple(Fault)) -> Choose:
-    """One of these faults in so many calls; the same for the same seed and the same calls."""
+    """A fault in one of ``one_in`` calls, drawn from those named in ``among``.
+
+    By default one call in five suffers any of them. The same seed draws the same faults for the
+    same calls; a fault that does not fit its call does nothing to it, so fewer are suffered than
+    are drawn.
+    """
     rng = random.Random(seed)
     return lambda call: rng.choice(among) if rng.randrange(one_in) == 0 else None
 

@@ -69,7 +69,13 @@ class Case:
 
     async def added(self, number: int = 0, **fields: Value) -> str:
         """The id of a record that a person made, with what only a person fills in."""
-        return await self.person.add({**self.record(number), **self.examples.unmapped, **fields})
+        id = await self.person.add({**self.record(number), **self.examples.unmapped, **fields})
+        holds(
+            id != self.examples.nobody,
+            f"Examples.nobody is {id!r}, and a record was just made under that id",
+            "name an id that no record will ever have",
+        )
+        return id
 
     async def removed(self) -> str:
         """The id of a record that a person made and deleted again; another one is there still."""

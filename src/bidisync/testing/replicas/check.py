@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeAlias
 
 import attrs
 
-from bidisync.errors import SyncError
+from bidisync.errors import Stale, SyncError
 from bidisync.testing.broken import Broken, NotJudgedError
 from bidisync.testing.replicas import failing, listing, making, reading, writing
 from bidisync.testing.replicas.case import Case
-from bidisync.testing.replicas.trial import Examples, MakeTrial, Trial
+from bidisync.testing.replicas.opened import opened, unforeseen
+from bidisync.testing.replicas.trial import Examples, MakeTrial
 from bidisync.testing.replicas.watched import Watched
 
 Law: TypeAlias = Callable[[Case], Awaitable[None]]
+AS_TEXT = (
+    "raise Stale only if the record moved since it was read: a version comes back as the text that was shown,"
+    " so compare str(version), never a number with it"
+)
 
 LAWS: Mapping[str, Law] = {
     law.__name__: law for part in (reading, listing, writing, making, failing) for law in part.LAWS
@@ -48,10 +52,11 @@ async def judge_replica(
     without: Collection[str] = (),
     patience_s: float = 60.0,
 ) -> Judged:
-    """Try every promise, each on a trial of its own, and tell all that came of it.
+    """Try every promise, each on a trial of its own, and tell all that came of it. Has to be awaited.
 
-    ``only`` names the promises to try, ``without`` those to leave out (see ``PROMISES``); a
-    name that there is not is a ``ValueError``. ``patience_s`` is how long one promise may take.
+    ``make`` and ``examples`` as for ``check_replica``. ``only`` names the promises to try,
+    ``without`` those to leave out (see ``PROMISES``); a name that there is not is a
+    ``ValueError``. ``patience_s`` is how long one promise may take.
     """
     return await _judge(make, examples, only, without, patience_s, at_once=False)
 
@@ -66,9 +71,11 @@ async def check_replica(
 ) -> Judged:
     """Fail with the name of the first promise that the replica breaks, and what to do about it.
 
-    ``make`` gives a trial for each promise: a replica, and a person at the same system. What
-    comes back says which promises were kept and which could not be judged; ``judge_replica``
-    goes on after a fault.
+    Has to be awaited: a call that nobody awaits checks nothing. ``make`` gives a trial for each
+    promise: a replica, and a person at the same system. ``examples`` are made-up records that
+    the system takes. ``only`` names the promises to try, ``without`` those to leave out (see
+    ``PROMISES``), ``patience_s`` is how long one may take. What comes back says which promises
+    were kept and which could not be judged; ``judge_replica`` goes on after a fault.
     """
     judged = await _judge(make, examples, only, without, patience_s, at_once=True)
     if judged.broken:
@@ -106,29 +113,29 @@ async def _judge(
 
 
 async def _try(law: Law, make: MakeTrial, examples: Examples, patience_s: float) -> None:
-    async with _made(make) as trial:
-        replica = Watched(trial.replica, trial.settle)
-        try:
-            async with asyncio.timeout(patience_s):
-                await law(Case(trial, examples, replica))
-        except TimeoutError as error:
-            raise Broken(
-                f"a call does not end within {patience_s:g} seconds",
-                "bound every request by a time limit, and every repetition of a read",
-            ) from error
-        except SyncError as error:
-            raise Broken(
-                f"{type(error).__name__} is raised although nothing is wrong ({error})",
-                "a call that the system can carry out has to succeed",
-            ) from error
-        replica.unchanged()
+    try:
+        async with opened(make) as trial:
+            await _judge_one(law, Case(trial, examples, Watched(trial.replica, trial.settle)), patience_s)
+    except (Broken, NotJudgedError):
+        raise
+    except Exception as error:
+        raise unforeseen(error) from error
 
 
-@asynccontextmanager
-async def _made(make: MakeTrial) -> AsyncIterator[Trial]:
-    made = make()
-    if isinstance(made, AbstractAsyncContextManager):
-        async with made as trial:
-            yield trial
-    else:
-        yield await made
+async def _judge_one(law: Law, case: Case, patience_s: float) -> None:
+    try:
+        async with asyncio.timeout(patience_s) as time:
+            await law(case)
+    except TimeoutError as error:
+        if not time.expired():
+            raise
+        raise Broken(
+            f"a call does not end within {patience_s:g} seconds",
+            "bound every request by a time limit, and every repetition of a read",
+        ) from error
+    except SyncError as error:
+        raise Broken(
+            f"{type(error).__name__} is raised although nothing is wrong ({error})",
+            AS_TEXT if isinstance(error, Stale) else "a call that the system can carry out has to succeed",
+        ) from error
+    case.replica.unchanged()

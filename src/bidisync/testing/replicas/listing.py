@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection
 
 from bidisync.errors import Rejected, SyncError
-from bidisync.model import Page, Snapshot, Value
+from bidisync.model import ABSENT, Page, Snapshot, Value
 from bidisync.testing.broken import NotJudgedError, broken, holds
 from bidisync.testing.replicas.case import Case
 
@@ -144,6 +144,44 @@ async def goes_on_from_any_page(case: Case) -> None:
     )
 
 
+async def lists_what_was_deleted_since(case: Case) -> None:
+    """From a cursor on a list names what was deleted as gone, where the trial says that it tells deletions."""
+    if not case.trial.tells_deletions:
+        raise NotJudgedError("the trial does not say that deletions are told")
+    id, stranger = await case.added(), await case.added(1)
+    cursor = await _cursor(case)
+    try:
+        await case.person.remove(id)
+    except Rejected as error:
+        raise NotJudgedError("nobody can delete a record") from error
+    told = {row.id: row.gone async for page in case.replica.list(cursor) for row in page.snapshots}
+    holds(
+        told.get(id),
+        "what changed since a cursor does not name a record that was deleted",
+        "name it as gone (a store: Changes.gone); nobody looks for it before everything is compared",
+    )
+    holds(not told.get(stranger), "what changed since a cursor names a record as gone that is there", "leave it out")
+
+
+async def keeps_a_page_as_it_was(case: Case) -> None:
+    """A page shows its records as they were when it was given, also to whoever looks at it later."""
+    id, name = await case.added(), case.names()[0]
+    was, new = case.record()[name], case.another(name, case.record()[name])
+    async for page in case.replica.unread():
+        tokens = dict(page.known_by)
+        if id not in tokens:
+            continue
+        await case.person.edit(id, {name: new})
+        row = next(row for row in page.snapshots if row.id == id)
+        changed = row.fields.get(name, ABSENT) not in (case.kept(name, was), ABSENT)
+        holds(
+            not changed and tokens[id] in (None, row.version),
+            "a page that was given shows an edit that came after it",
+            "hand out copies, or make a new record of each change: the engine looks at a row when it gets to it",
+        )
+        return
+
+
 async def _cursor(case: Case) -> str:
     if not case.can.changed_since:
         raise NotJudgedError("changed_since is not declared")
@@ -182,4 +220,6 @@ LAWS = (
     lists_what_changed_since,
     loses_no_edit_between_pages,
     goes_on_from_any_page,
+    lists_what_was_deleted_since,
+    keeps_a_page_as_it_was,
 )

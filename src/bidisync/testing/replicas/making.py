@@ -157,10 +157,10 @@ async def deletes_what_it_says(case: Case) -> None:
 
 
 async def does_not_delete_what_has_moved(case: Case) -> None:
-    """Where writes are enforced, a record that was edited since it was read is not deleted: ``Stale``."""
+    """Where writes are conditional, a record that was edited since it was read is not deleted: ``Stale``."""
     deletes = case.can.deletion is not Deletion.FORBIDDEN
-    if not deletes or case.can.conditional_write is not Conditional.ENFORCED:
-        raise NotJudgedError("deletes are forbidden, or writes not ENFORCED")
+    if not deletes or case.can.conditional_write is Conditional.IGNORED:
+        raise NotJudgedError("deletes are forbidden, or conditional_write is IGNORED")
     id, name = await case.added(), case.names()[0]
     seen = await case.replica.get(id)
     await case.person.edit(id, {name: case.another(name, case.record()[name])})
@@ -169,7 +169,11 @@ async def does_not_delete_what_has_moved(case: Case) -> None:
     except Stale:
         await case.held(id)
         return
-    broken("delete ends a record that was edited since it was read", "send the version seen; raise Stale")
+    broken(
+        "delete ends a record that was edited since it was read",
+        "compare the version that it is given, as an update does, and raise Stale; where the system compares none"
+        " in a delete, read the record right before it",
+    )
 
 
 async def takes_a_second_delete_calmly(case: Case) -> None:
@@ -208,6 +212,24 @@ async def leaves_out_fields_that_it_is_not_given(case: Case) -> None:
         )
 
 
+async def gives_no_id_twice(case: Case) -> None:
+    """The id of a deleted record is not given to another one, which would look like an edit of the first."""
+    id, _ = await case.added(), await case.added(1)
+    seen = await case.replica.get(id)
+    try:
+        await case.person.remove(id)
+    except Rejected as error:
+        raise NotJudgedError("nobody can delete a record") from error
+    again = await case.added(1)
+    if again != id:
+        return
+    same = (await case.replica.get(again)).version == seen.version
+    broken(
+        "the id of a deleted record is given to another one" + (", and its version, too" if same else ""),
+        "never give an id twice (in SQLite AUTOINCREMENT): the engine takes the newcomer for the one before",
+    )
+
+
 async def _create(case: Case, number: int) -> Created:
     return await case.replica.create(case.record(number), despite_duplicates=True)
 
@@ -225,4 +247,5 @@ LAWS = (
     deletes_what_it_says,
     does_not_delete_what_has_moved,
     takes_a_second_delete_calmly,
+    gives_no_id_twice,
 )

@@ -10,13 +10,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import attrs
 
 from bidisync.clock import SystemClock
 from bidisync.model import Value
 from bidisync.protocols import Replica
+from bidisync.testing.values import ALLOWED, as_value, is_value
 
 
 class Person(Protocol):
@@ -49,11 +50,16 @@ class Person(Protocol):
 class Mishap(enum.Enum):
     """What befalls a request on its way."""
 
-    REQUEST_LOST = "request lost"  # it never arrives, and the sender is told nothing
-    REPLY_LOST = "reply lost"  # it takes effect, and the sender is told nothing
-    LIMITED = "429"  # refused with a request for patience; nothing takes effect
-    FAILED = "500"  # refused with an error of the server; nothing takes effect
-    FORBIDDEN = "403"  # refused for want of a permission; nothing takes effect
+    REQUEST_LOST = "request lost"
+    """It never arrives, and the sender is told nothing."""
+    REPLY_LOST = "reply lost"
+    """It takes effect, and the sender is told nothing."""
+    LIMITED = "429"
+    """Refused with a request for patience; nothing takes effect."""
+    FAILED = "500"
+    """Refused with an error of the server; nothing takes effect."""
+    FORBIDDEN = "403"
+    """Refused for want of a permission; nothing takes effect."""
 
 
 class Line(Protocol):
@@ -81,6 +87,8 @@ class Trial:
     system leave a field out of its replies from now on, as where a permission was taken
     away. ``now`` is the time by the clock that the replica uses, in seconds since 1970.
     ``settle`` waits until lists and searches of a lagging system show what was written.
+    ``tells_deletions`` says that what a list names from a cursor on includes what was deleted,
+    as the ``Feed`` of a store does: nobody else looks for it then.
     """
 
     replica: Replica
@@ -89,10 +97,32 @@ class Trial:
     withhold: Callable[[str], Awaitable[None]] | None = None
     now: Callable[[], float] = SystemClock().now
     settle: Callable[[], Awaitable[None]] = at_once
+    tells_deletions: bool = False
 
 
 MakeTrial: TypeAlias = Callable[[], AbstractAsyncContextManager[Trial] | Awaitable[Trial]]
-"""Makes a trial on a system of its own, or on a sandbox whose other records nobody edits meanwhile."""
+"""Makes a trial on a system of its own, or on a sandbox whose other records nobody edits meanwhile.
+
+An async function, or an asynchronous context manager where something has to be closed. It is
+called once for each promise, so that no promise meets what another one left behind.
+"""
+
+
+def _record(record: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The record as the engine has it: its lists are tuples. ``ValueError`` for what no field may hold."""
+    found = {name: as_value(value) for name, value in record.items()}
+    for name, value in found.items():
+        if not is_value(value):
+            raise ValueError(f"the field {name!r} holds a {type(value).__name__}: a value is {ALLOWED}")
+    return cast("Mapping[str, Value]", found)
+
+
+def _records(records: Sequence[Mapping[str, Value]]) -> Sequence[Mapping[str, Value]]:
+    return [_record(record) for record in records]
+
+
+def _further(values: Mapping[str, Sequence[Value]]) -> Mapping[str, Sequence[Value]]:
+    return {name: [_record({name: value})[name] for value in some] for name, some in values.items()}
 
 
 def as_written(field: str, value: Value) -> Value:
@@ -110,13 +140,13 @@ class Examples:
     ``unmapped`` is what only a person fills in. ``invalid`` is a record that the system
     refuses. ``keeps`` says what the system itself makes of a value, if not the same.
     ``counterparts`` are two ids of the other side as notes hold them, ``nobody`` is an id that
-    no record has, and ``crowd`` are more records than one page holds.
+    no record has or will have, and ``crowd`` are more records than one page holds.
     """
 
-    records: Sequence[Mapping[str, Value]]
+    records: Sequence[Mapping[str, Value]] = attrs.field(converter=_records)
     fixed: Collection[str] = ()
     texts: Sequence[str] = ()
-    values: Mapping[str, Sequence[Value]] = attrs.field(factory=dict)
+    values: Mapping[str, Sequence[Value]] = attrs.field(factory=dict, converter=_further)
     unmapped: Mapping[str, Value] = attrs.field(factory=dict)
     invalid: Mapping[str, Value] | None = None
     keeps: Callable[[str, Value], Value] = as_written

@@ -13,8 +13,14 @@ from bidisync.protocols import Replica
 from bidisync.state import Intent
 from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
 from bidisync.testing.replicas.trial import at_once
+from bidisync.testing.values import ALLOWED, is_value
 
 T = TypeVar("T")
+TRANSLATE = "translate what goes wrong into bidisync.errors, at the edge, with `from`"
+ABOUT_NOBODY = (
+    "a record that is not there is no mishap: get answers gone=True (a store: None), a write raises Stale,"
+    " a delete is content; translate the rest into bidisync.errors"
+)
 
 
 @attrs.frozen
@@ -66,6 +72,7 @@ class Watched:
         """Rows under their own ids."""
         await self.settle()
         found = await self._ask("get_many", self.replica.get_many(ids))
+        holds(isinstance(found, Mapping), "get_many answers something else than a mapping", "key the rows by their ids")
         for id, snapshot in found.items():
             self._look_at("get_many", snapshot)
             holds(
@@ -80,6 +87,25 @@ class Watched:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """Pages of rows."""
+        async for page in self.unread(since):
+            holds(
+                page.cursor is None or isinstance(page.cursor, str),
+                "a cursor is no text",
+                "it is stored: make it a str",
+            )
+            holds(
+                _told_truly(page),
+                "the tokens of a page are not those of its rows",
+                "tell them in one order, and none (None) for a row that is gone or awaits another record",
+            )
+            for snapshot in page.snapshots:
+                self._look_at("list", snapshot)
+                marked = snapshot.row or snapshot.gone or page.beyond
+                holds(marked, "list gives rows that are not marked", "set row=True on what a list gave")
+            yield page
+
+    async def unread(self, since: str | None = None) -> AsyncIterator[Page]:
+        """The pages of a list before anybody has looked at their rows."""
         await self.settle()
         pages = self.replica.list(since)
         if not hasattr(pages, "__anext__"):
@@ -95,20 +121,6 @@ class Watched:
             holds(
                 isinstance(page, Page), "list gives something else than Page", "put the rows of each page into a Page"
             )
-            holds(
-                page.cursor is None or isinstance(page.cursor, str),
-                "a cursor is no text",
-                "it is stored: make it a str",
-            )
-            holds(
-                _told_truly(page),
-                "the tokens of a page are not those of its rows",
-                "tell them in one order, and none (None) for a row that is gone or awaits another record",
-            )
-            for snapshot in page.snapshots:
-                self._look_at("list", snapshot)
-                marked = snapshot.row or page.beyond
-                holds(marked, "list gives rows that are not marked", "set row=True on what a list gave")
             yield page
 
     async def create(
@@ -176,6 +188,7 @@ class Watched:
             )
 
     def _found(self, call: str, found: Sequence[Snapshot]) -> Sequence[Snapshot]:
+        holds(isinstance(found, Sequence), f"{call} answers something else than a sequence", "() for nothing")
         for snapshot in found:
             self._look_at(call, snapshot)
             holds(not snapshot.gone, f"{call} finds a record that is gone", "leave out what is deleted")
@@ -189,7 +202,7 @@ class Watched:
         except Exception as error:
             raise Broken(
                 f"{call} raises {type(error).__module__}.{type(error).__qualname__}, which is no SyncError",
-                "translate what goes wrong into bidisync.errors, at the edge, with `from`",
+                ABOUT_NOBODY if isinstance(error, LookupError | FileNotFoundError) else TRANSLATE,
             ) from error
 
     def _look_at(self, call: str, snapshot: Snapshot) -> None:
@@ -214,9 +227,9 @@ class Watched:
         )
         for name, value in snapshot.fields.items():
             holds(
-                value is ABSENT or _is_value(value),
+                value is ABSENT or is_value(value),
                 f"{call} gives the field {name!r} as {type(value).__name__}, which is no value",
-                "translate it into text, number, truth value, None or a tuple of those; ABSENT if it was not delivered",
+                f"translate it into {ALLOWED}; ABSENT if it was not delivered",
             )
         self.given.append(Given(call, snapshot, dict(snapshot.fields)))
 
@@ -225,10 +238,6 @@ def _is_id(call: str, id: object) -> None:
     if not isinstance(id, str):
         broken(f"{call} gives an id of the type {type(id).__name__}", "ids are texts: write str(id) where it is read")
     holds(id, f"{call} gives an empty id", "a record without an id can't be linked: raise Unavailable")
-
-
-def _is_value(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | bool | tuple)
 
 
 def _told_truly(page: Page) -> bool:
