@@ -167,10 +167,17 @@ class EspoReplica:
         return self._snapshot(record) if proven else None
 
     async def delete(self, seen: Snapshot) -> None:
-        """Delete or archive the record; that it is gone already is as good."""
+        """Delete or archive the record, if it is as it was seen; that it is gone already is as good.
+
+        EspoCRM compares no version in a DELETE, so the record is read right before it.
+        """
         if self.archive_field:
             await self.update(seen, {self.archive_field: False})
             return
+        if self.capabilities.conditional_write is not Conditional.IGNORED and seen.version is not None:
+            now = await self.get(seen.id)
+            if not now.gone and now.version != seen.version:
+                raise Stale("the record was changed in espocrm since it was read")
         response = await self._send("DELETE", f"{self.config.entity_type}/{quote(seen.id, safe='')}")
         if response.status == 404 and not errors.says_absent(response):
             raise errors.refused(response, "DELETE", self.config.entity_type)
