@@ -177,17 +177,17 @@ class WaitsBetweenLookAndSave(MemoryStore):
 
 
 STORES = (
-    (OverwritesWhatItHas, "a save over an older revision is refused"),
-    (IgnoresTheFence, "a writer with a smaller fence is refused"),
-    (TakesWhatIsBound, "a record belongs to one link"),
-    (KeepsWhatIsAbsorbed, "an absorbed link is not counted"),
-    (TakesAbsentForEmpty, "a link comes back as it was saved"),
-    (ListsAThousand, "every link is listed once"),
-    (JournalsWhatItRefuses, "a refused save leaves no line in the journal"),
-    (ErasesTheLinkAlone, "no value stays in the journal of an erased link"),
-    (AddsToItsIndex, "a new entry replaces the old one"),
-    (LastMarkWins, "the first to set a mark decides for all"),
-    (WaitsBetweenLookAndSave, "of many savers of one revision exactly one wins"),
+    (OverwritesWhatItHas, "a save over an older revision is not refused"),
+    (IgnoresTheFence, "a writer with a smaller fence is not refused"),
+    (TakesWhatIsBound, "a record belongs to two links"),
+    (KeepsWhatIsAbsorbed, "an absorbed link is still counted"),
+    (TakesAbsentForEmpty, "a link comes back otherwise than it was saved"),
+    (ListsAThousand, "links does not give every link once"),
+    (JournalsWhatItRefuses, "a refused save leaves a line in the journal"),
+    (ErasesTheLinkAlone, "a value stays in the journal of an erased link"),
+    (AddsToItsIndex, "learn keeps keys that a record no longer has"),
+    (LastMarkWins, "first_mark does not answer every caller with the same value"),
+    (WaitsBetweenLookAndSave, "of many savers of one revision not exactly one wins"),
 )
 
 

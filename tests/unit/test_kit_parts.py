@@ -9,12 +9,13 @@ import attrs
 import pytest
 from gallery_parts import BY_CONTENT, DETECTORS, LOCKS, STORES
 
-from bidisync import LockProvider, StateStore, by_version, first_that_knows
+from bidisync import Contended, LockProvider, StateStore, by_version, first_that_knows
 from bidisync.clock import SystemClock
 from bidisync.detectors import ByContent, ByTimestamp
 from bidisync.locks.local import LocalLocks
 from bidisync.locks.none import NoLocks
 from bidisync.mapping import same_text
+from bidisync.stores.memory import MemoryStore
 from bidisync.testing import Broken, check_detector, check_lock_provider, check_state_store
 
 SPELLED = ByContent(dict.fromkeys(BY_CONTENT.keys, same_text))
@@ -61,9 +62,23 @@ async def test_a_wrong_store_is_told_by_its_fault(kind, words):
     async def make() -> StateStore:
         return kind()
 
-    with pytest.raises(AssertionError) as told:
+    with pytest.raises(Broken) as told:
         await check_state_store(make)
-    assert words in str(told.value)
+    assert words in told.value.fault
+    assert told.value.promise
+
+
+async def test_a_store_that_refuses_what_it_has_to_take_is_told_with_the_error_and_the_promise():
+    class Jealous(MemoryStore):
+        async def fence(self, link):
+            raise Contended("not now")
+
+    async def make() -> StateStore:
+        return Jealous()
+
+    with pytest.raises(Broken, match="a call that has to succeed raises Contended") as told:
+        await check_state_store(make)
+    assert told.value.promise == "fences"
 
 
 @attrs.define

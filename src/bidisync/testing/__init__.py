@@ -15,7 +15,7 @@ from bidisync.testing.queues import check_work_queue
 from bidisync.testing.replica import FULL, Call, MemoryReplica
 from bidisync.testing.replicas.check import PROMISES, Judged, check_replica, judge_replica
 from bidisync.testing.replicas.trial import Examples, Line, MakeTrial, Mishap, Person, Trial
-from bidisync.testing.stores import check_state_store
+from bidisync.testing.stores.check import check_state_store
 from bidisync.testing.strategies import check_conflict_strategy
 
 __all__ = [

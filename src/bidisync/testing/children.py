@@ -11,6 +11,7 @@ from bidisync.errors import Rejected
 from bidisync.items import Item, Items
 from bidisync.model import Snapshot, Value
 from bidisync.operations import Abilities, Child, Removal
+from bidisync.testing.broken import broken, holds
 from bidisync.testing.replica import Call
 
 PLAIN = Abilities()
@@ -106,45 +107,60 @@ async def check_children(
     """Make, change and remove children of one record, and assert what ``WithChildren`` relies on.
 
     The record has none that hold an item to begin with. ``samples`` are three items that are
-    not the same one, and have the same in columns that are frozen. ``AssertionError`` names
-    the promise that is broken.
+    not the same one, and have the same in columns that are frozen. ``Broken`` names the
+    fault.
     """
     first, second, third = samples
-    assert len({items.identity(item) for item in samples}) == 3, "the samples are three different items"
-    assert not await _filled(children, look, items), "a record without children has none"
+    holds(
+        len({items.identity(item) for item in samples}) == 3,
+        "the samples are not three different items",
+        "give three that differ in same_by",
+    )
+    holds(not await _filled(children, look, items), "a record without children has some")
     for item in (first, second):
         await children.create(await look(), dict(zip(items.columns, item, strict=True)))
     one, two = await _both(children, look, items, first, second)
-    assert one.id != two.id, "each child has an id of its own"
+    holds(one.id != two.id, "two children have one id")
     again = await _both(children, look, items, first, second)
-    assert again == (one, two), "reading changes nothing"
+    holds(again == (one, two), "a second reading gives other children")
     changes = {name: value for name, value in items.changed(first, third).items() if name not in can.frozen}
     await children.update(await look(), one, changes)
     three, still = await _both(children, look, items, third, second)
-    assert three.id == one.id, "a changed child is the same child"
-    assert still == two, "a change of one child leaves the others as they are"
+    holds(three.id == one.id, "a child that was changed has another id", "change it in place, do not replace it")
+    holds(still == two, "a change of one child changes another one")
     if one.version is not None:
-        assert three.version != one.version, "the token of a child moves when the child changes"
+        holds(
+            three.version != one.version,
+            "the token of a child stays when the child changes",
+            "give the system's token, or None",
+        )
     if can.removal is Removal.DELETE:
         await children.delete(await look(), three)
         left = await _filled(children, look, items)
-        assert [child.id for child in left] == [two.id], "a deleted child is gone, and no other"
+        holds([child.id for child in left] == [two.id], "a deleted child is still there, or another one is gone")
     elif can.removal is Removal.BLANK:
         emptied: dict[str, Value] = {name: None for name in items.columns if name not in can.frozen}
         await children.update(await look(), three, emptied)
         blank = [child for child in await _all(children, look) if child.id == three.id]
-        assert blank, "a blank child is told of, so that it can be filled again"
-        assert items.blank(blank[0].item), "what was emptied is read as empty"
+        holds(blank, "a blank child is not told of", "tell of it, so that it can be filled again")
+        holds(items.blank(blank[0].item), "what was emptied is not read as empty")
         kept = [three.item[items.columns.index(name)] for name in sorted(can.frozen)]
-        assert [blank[0].item[items.columns.index(name)] for name in sorted(can.frozen)] == kept, "the rest stays"
+        holds(
+            [blank[0].item[items.columns.index(name)] for name in sorted(can.frozen)] == kept,
+            "emptying a child has changed what is frozen",
+        )
 
 
 async def _all(children: Children, look: Look) -> Sequence[Child]:
     parent = await look()
     told, read = children.told(parent), await children.list(parent)
     ids = [child.id for child in read]
-    assert len(ids) == len(set(ids)), "no child is told twice"
-    assert told is None or tuple(told) == tuple(read), "what comes along with the record is what is read"
+    holds(len(ids) == len(set(ids)), "a child is told twice")
+    holds(
+        told is None or tuple(told) == tuple(read),
+        "what comes along with the record is not what is read",
+        "answer None from told where the record does not bring all of them",
+    )
     return read
 
 
@@ -156,9 +172,10 @@ async def _both(children: Children, look: Look, items: Items, *wanted: Item) -> 
     """The children that hold these two items, once each, and nothing else."""
     held = await _filled(children, look, items)
     found = {items.identity(child.item): child for child in held}
-    assert len(held) == len(wanted), "each item is held by one child, and none by any other"
+    holds(len(held) == len(wanted), "an item is held by no child, by two, or there are others")
     for item in wanted:
         child = found.get(items.identity(item))
-        assert child is not None, "what was written is read again"
-        assert not items.changed(child.item, item), "every column that was written is read again, and no other changed"
+        if child is None:
+            broken("what was written is not read again")
+        holds(not items.changed(child.item, item), "a column is not read again as it was written")
     return found[items.identity(wanted[0])], found[items.identity(wanted[1])]

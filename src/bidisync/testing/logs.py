@@ -13,6 +13,8 @@ from bidisync.errors import Contended
 from bidisync.model import Decision, Ref, Row, Side, Versions
 from bidisync.state import Journaled, Link, Tombstone
 from bidisync.storage import DecisionLog, StateStore
+from bidisync.testing.broken import broken, holds
+from bidisync.testing.laws import all_hold
 
 
 class LoggingStore(StateStore, DecisionLog, Protocol):
@@ -25,12 +27,7 @@ MakeLogging = Callable[[], Awaitable[LoggingStore]]
 
 async def check_decision_log(make: MakeLogging) -> None:
     """Fail with the name of the first promise that the logs of the stores made by ``make`` break."""
-    for law in (_grows, _keeps_to_its_heads, _outlives_forgetting, _is_one_chain):
-        store = await make()
-        try:
-            await law(store)
-        finally:
-            await store.close()
+    await all_hold(LAWS, make)
 
 
 async def _written(store: LoggingStore, id: str, *, link: Link | None = None) -> Link:
@@ -39,25 +36,35 @@ async def _written(store: LoggingStore, id: str, *, link: Link | None = None) ->
     return await store.save(begun, journal=[Journaled(begun.id, 1.0, "update", (decision,), run="r")])
 
 
-async def _sound(store: LoggingStore, law: str, given: Head | None = None) -> Verdict:
+async def _sound(store: LoggingStore, what: str, given: Head | None = None) -> Verdict:
     verdict = await store.verify(given)
-    assert verdict.holds, f"{law}: {', '.join(map(str, verdict.breaks))}"
+    holds(verdict.holds, f"{what} does not hold ({', '.join(map(str, verdict.breaks))})")
     return verdict
 
 
 async def _grows(store: LoggingStore) -> None:
-    assert (await _sound(store, "an empty log holds")).lines == 0, "a new log is empty"
+    holds((await _sound(store, "an empty log")).lines == 0, "a new log is not empty")
     saved = await _written(store, "1")
     first = await store.head()
     await _written(store, "ü\x00", link=None)
-    verdict = await _sound(store, "a log holds as it was written", first)
-    assert (verdict.lines, verdict.head) == (2, await store.head()), "each line moves the head"
+    verdict = await _sound(store, "a log as it was written", first)
+    holds(
+        (verdict.lines, verdict.head) == (2, await store.head()),
+        "a line does not move the head of the log, which verify finds",
+        "chain each line in the transaction that writes it",
+    )
     try:
         await _written(store, "1", link=attrs.evolve(saved, revision=9))
     except Contended:
-        assert await store.head() == verdict.head, "a refused save leaves no line"
+        holds(
+            await store.head() == verdict.head,
+            "a refused save leaves a line in the log",
+            "write both in one transaction",
+        )
     else:
-        raise AssertionError("a save over an older revision is refused")
+        broken(
+            "a save over an older revision is not refused", "raise Contended where the revision is not the stored one"
+        )
 
 
 async def _keeps_to_its_heads(store: LoggingStore) -> None:
@@ -66,12 +73,18 @@ async def _keeps_to_its_heads(store: LoggingStore) -> None:
         await _written(store, str(number))
         heads.append(await store.head())
     for head in heads:
-        await _sound(store, "a log has grown from each of its heads", head)
+        await _sound(store, "a log held against a head from before", head)
     newest = await store.verify(newest=2)
-    assert (newest.holds, newest.lines) == (True, 2), "the newest lines can be looked at alone"
-    assert (await store.verify(newest=9)).lines == 3, "and all of them, where there are no more"
+    holds((newest.holds, newest.lines) == (True, 2), "verify(newest=2) does not look at the two newest lines")
+    holds(
+        (await store.verify(newest=9)).lines == 3, "verify with more than there are lines does not look at all of them"
+    )
     for wrong in (attrs.evolve(heads[2], chain=heads[1].chain), attrs.evolve(heads[3], number=4)):
-        assert not (await store.verify(wrong)).holds, "a head of another log, or of more lines than there are, is told"
+        holds(
+            not (await store.verify(wrong)).holds,
+            "a head of another log, or of more lines than there are, passes",
+            "compare the chain at that line",
+        )
 
 
 async def _outlives_forgetting(store: LoggingStore) -> None:
@@ -81,12 +94,22 @@ async def _outlives_forgetting(store: LoggingStore) -> None:
     over = Link(saved.origin, "1", tombstone=Tombstone(2.0, by="forget"), revision=saved.revision, fence=saved.fence)
     await store.erase(over, journal=[Journaled("left:1", 2.0, "forget")])
     await _written(store, "2", link=other)
-    verdict = await _sound(store, "a log from which somebody was erased holds", head)
-    assert (verdict.lines, verdict.erased) == (4, 1), "lines whose values were erased are counted aside"
+    verdict = await _sound(store, "a log from which somebody was erased", head)
+    holds((verdict.lines, verdict.erased) == (4, 1), "lines whose values were erased are not counted aside")
 
 
 async def _is_one_chain(store: LoggingStore) -> None:
     await asyncio.gather(*(_written(store, str(number)) for number in range(60)))
     numbers = [number for number, _ in await store.history(limit=100)]
-    assert numbers == list(range(60, 0, -1)), "lines written at once are numbered without a gap"
-    assert (await _sound(store, "lines written at once are one chain")).lines == 60, "and none is lost"
+    holds(
+        numbers == list(range(60, 0, -1)),
+        "lines written at once are not numbered without a gap",
+        "number them in the transaction that writes them",
+    )
+    holds(
+        (await _sound(store, "a log of lines written at once")).lines == 60,
+        "a line that was written is missing in the chain",
+    )
+
+
+LAWS = (_grows, _keeps_to_its_heads, _outlives_forgetting, _is_one_chain)

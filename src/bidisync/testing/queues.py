@@ -17,6 +17,7 @@ import attrs
 from bidisync.errors import Unavailable
 from bidisync.model import Ref, Side
 from bidisync.protocols import WorkQueue
+from bidisync.testing.broken import Broken, holds
 
 Make = Callable[[], AbstractAsyncContextManager[WorkQueue]]
 """Opens a queue over the same hints: two of them stand for two workers."""
@@ -38,7 +39,11 @@ class Looks:
         """See which version the record has now."""
         self.begun.append(ref)
         self._at[ref] += 1
-        assert self._at[ref] == 1, "two looks at one record never go on at once"
+        holds(
+            self._at[ref] == 1,
+            "two looks at one record go on at once",
+            "hand a hint to one worker, and hold it as long as the look takes",
+        )
         try:
             version = self.now[ref]
             await asyncio.sleep(self.look_s)
@@ -70,7 +75,14 @@ async def check_work_queue(make: Make, *, within_s: float = 20.0) -> None:
             async with asyncio.timeout(3 * within_s):
                 await law(make, within_s)
         except TimeoutError:
-            raise AssertionError(f"everything that was hinted at is looked at: {law.__name__}") from None
+            raise Broken(
+                "a record that was hinted at is not looked at",
+                f"within {3 * within_s:g} seconds nobody did: hand out what was taken and never done, too",
+                promise=law.__name__.strip("_"),
+            ) from None
+        except Broken as fault:
+            fault.promise = law.__name__.strip("_")
+            raise
 
 
 def _refs(name: str, number: int) -> list[Ref]:
@@ -110,7 +122,11 @@ async def _repeats_collapse(make: Make, within_s: float) -> None:
         await _done(looks)
         await asyncio.sleep(5 * LOOK_S)
         await _stopped(task)
-    assert len(looks.begun) <= 2 * len(refs), "repeats that nobody has begun with collapse"
+    holds(
+        len(looks.begun) <= 2 * len(refs),
+        "repeats that nobody has begun with do not collapse",
+        "keep one hint for each record",
+    )
 
 
 async def _who_ends_hands_back(make: Make, within_s: float) -> None:
@@ -135,7 +151,11 @@ async def _a_long_look_is_nobody_elses(make: Make, within_s: float) -> None:
         await one.submit(refs)
         await _done(looks)
         await _stopped(*tasks)
-    assert len(looks.begun) == len(refs), "a look may last longer than a hint is held"
+    holds(
+        len(looks.begun) == len(refs),
+        "a look that lasts longer than a hint is held is begun again",
+        "hold the hint anew while the look goes on",
+    )
 
 
 async def _oldest_first(make: Make, within_s: float) -> None:
@@ -149,7 +169,7 @@ async def _oldest_first(make: Make, within_s: float) -> None:
         await _stopped(task)
     half = len(refs) // 2
     early = sum(ref in looks.begun[:half] for ref in refs[:half])
-    assert early >= 0.7 * half, "what has waited longest is looked at first, as far as many workers can"
+    holds(early >= 0.7 * half, "what has waited longest is not looked at first", "take the oldest hints first")
 
 
 async def _due_later(make: Make, within_s: float) -> None:
@@ -165,7 +185,7 @@ async def _due_later(make: Make, within_s: float) -> None:
         await _so(lambda: soon in looks.seen)
         await _done(looks)
         await _stopped(task)
-        assert loop.time() - began >= 0.65, "nobody looks before the time that was said"
+        holds(loop.time() - began >= 0.65, "a record is looked at before the time that was said", "keep not_before")
 
 
 async def _waits(make: Make, within_s: float) -> None:
@@ -185,7 +205,11 @@ async def _waits(make: Make, within_s: float) -> None:
         looks.now.update(refs)
         await queue.submit(refs)
         await asyncio.sleep(1.5)
-        assert asked <= 2 * len(refs), "a system that is off is not asked for every record again and again"
+        holds(
+            asked <= 2 * len(refs),
+            "a system that is off is asked for every record again and again",
+            "wait after Unavailable before the next look",
+        )
         off = False
         await _done(looks)
         await _stopped(task)

@@ -1,0 +1,17 @@
+"""What every state store promises: run the check on yours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bidisync.storage import StateStore
+from bidisync.testing.laws import all_hold
+from bidisync.testing.stores import finding, journals, links
+
+Make = Callable[[], Awaitable[StateStore]]
+"""Makes an empty store; it is closed by the check."""
+
+
+async def check_state_store(make: Make) -> None:
+    """Fail with the name of the first promise that the stores made by ``make`` break."""
+    await all_hold((*links.LAWS, *finding.LAWS, *journals.LAWS), make)
