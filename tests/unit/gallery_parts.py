@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from bidisync import ABSENT, Change
+from bidisync import ABSENT, Change, Ref
 from bidisync.detectors import ByContent, by_version
 from bidisync.errors import Contended
 from bidisync.locks.local import LocalLease, LocalLocks
@@ -191,6 +191,105 @@ STORES = (
 )
 
 
+# State stores that store many links at once
+
+
+class StoresOneByOne(MemoryStore):
+    async def save_many(self, links):
+        return [await self.save(link, journal=journal) for link, journal in links]
+
+
+class JournalsManyBeforeItCompares(MemoryStore):
+    async def save_many(self, links):
+        self._journal.extend(line for _, journal in links for line in journal)
+        return await MemoryStore.save_many(self, [(link, ()) for link, _ in links])
+
+
+class OverwritesMany(MemoryStore):
+    async def save_many(self, links):
+        stored = [(attrs.evolve(link, revision=self._links[link.id].revision), lines) for link, lines in links]
+        return await MemoryStore.save_many(self, stored)
+
+
+class IgnoresTheFenceOfMany(MemoryStore):
+    async def save_many(self, links):
+        fences = [max(link.fence, self._links[link.id].fence) for link, _ in links]
+        newest = [(attrs.evolve(one[0], fence=fence), one[1]) for one, fence in zip(links, fences, strict=True)]
+        return await MemoryStore.save_many(self, newest)
+
+
+class AnswersManyAsRead(MemoryStore):
+    async def save_many(self, links):
+        await MemoryStore.save_many(self, links)
+        return [link for link, _ in links]
+
+
+class AnswersManyByName(MemoryStore):
+    async def save_many(self, links):
+        return sorted(await MemoryStore.save_many(self, links), key=lambda link: link.id, reverse=True)
+
+
+class StoresManyWithoutLines(MemoryStore):
+    async def save_many(self, links):
+        return await MemoryStore.save_many(self, [(link, ()) for link, _ in links])
+
+
+class StoresManyLinesBackwards(MemoryStore):
+    async def save_many(self, links):
+        return list(reversed(await MemoryStore.save_many(self, list(reversed(links)))))
+
+
+class KeepsTheTokensOfMany(MemoryStore):
+    """The versions at which records rest stand in a table of their own, which only ``save`` writes."""
+
+    async def save(self, link, *, journal=(), absorbs=()):
+        stored = await MemoryStore.save(self, link, journal=journal, absorbs=absorbs)
+        self._marks.update({f"rests {ref}": link.rests_at(ref.side) or "" for ref in link.refs})
+        return stored
+
+    async def save_many(self, links):
+        marks = dict(self._marks)
+        stored = await MemoryStore.save_many(self, links)
+        self._marks.update(marks)
+        return stored
+
+    async def resting(self, side, tokens):
+        rest = [(id, version, self._marks.get(f"rests {Ref(side, id)}")) for id, version in tokens]
+        return {id: self._owners[Ref(side, id)] for id, version, token in rest if version and token == version}
+
+
+class WaitsBetweenLookAndSaveOfMany(MemoryStore):
+    async def save_many(self, links):
+        for link, _ in links:
+            self._refuse_unless_read(link)
+        await asyncio.sleep(0)
+        now = [(attrs.evolve(link, revision=self._links[link.id].revision), lines) for link, lines in links]
+        return await MemoryStore.save_many(self, now)
+
+
+class ShoutsWhenManyAreLate(MemoryStore):
+    async def save_many(self, links):
+        late = any(self._links[link.id].revision > 1 and link.revision == 1 for link, _ in links)
+        if late and self._links["left:a1"].attempts.count:
+            raise RuntimeError("deadlock detected")
+        return await MemoryStore.save_many(self, links)
+
+
+MANY = (
+    (StoresOneByOne, "a refused save_many has stored some of its links"),
+    (JournalsManyBeforeItCompares, "a refused save_many leaves a line in the journal"),
+    (OverwritesMany, "save_many stores a link over an older revision"),
+    (IgnoresTheFenceOfMany, "a writer with a smaller fence is not refused by save_many"),
+    (AnswersManyAsRead, "save_many answers otherwise than save"),
+    (AnswersManyByName, "save_many answers with other links than it was given, or in another order"),
+    (StoresManyWithoutLines, "a line of the journal is lost, or another, after save_many"),
+    (StoresManyLinesBackwards, "the journal does not keep the order in which save_many was given its lines"),
+    (KeepsTheTokensOfMany, "a record rests at another version than save_many stored"),
+    (WaitsBetweenLookAndSaveOfMany, "of many that save_many one revision not exactly one wins"),
+    (ShoutsWhenManyAreLate, "a save_many that came too late raises RuntimeError and not Contended"),
+)
+
+
 # Lock providers
 
 
@@ -253,10 +352,118 @@ class NeverEnds(LocalLocks):
 
 
 LOCKS = (
-    (NoLocks, "a key is held by one at a time"),
+    (NoLocks, "a key is held by two at a time"),
     (KeepsAfterAnError, "a key that nobody holds is refused"),
     (OneForAll, "a key that nobody holds is refused"),
-    (Endless, "a lease lasts no longer than it should"),
+    (Endless, "a lease lasts longer than it should"),
     (RenewsWhatIsLost, "a lease that was lost can be renewed"),
     (NeverEnds, "a lease never ends by itself"),
+)
+
+
+# Lock providers that hold many keys at once
+
+
+class HoldsFreeAndHeld(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        ends_at = self.clock.monotonic() + self.lease_s
+        yield {key: LocalLease(self, key, ends_at) for key in keys}
+
+
+class WaitsForTheHeld(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        for key in keys:
+            while key in self.held:
+                await self.held[key].over.wait()
+        async with LocalLocks.hold_free(self, keys) as leases:
+            yield leases
+
+
+class AllOrNoneOfTheFree(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, [] if any(key in self.held for key in keys) else keys) as leases:
+            yield leases
+
+
+class GivesBackWhatItWasAskedFor(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, keys) as leases:
+            yield leases
+        for key in keys:
+            self.held.pop(key, None)
+
+
+class GivesBackWhatItTook(LocalLocks):
+    """Also where somebody else has taken it since."""
+
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, keys) as leases:
+            try:
+                yield leases
+            finally:
+                for key in leases:
+                    self.held.pop(key, None)
+
+
+class GivesNothingBack(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        ends_at = self.clock.monotonic() + self.lease_s
+        leases = {key: LocalLease(self, key, ends_at) for key in keys if self._is_free(key)}
+        self.held.update(leases)
+        yield leases
+
+
+class KeepsManyAfterAnError(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        ends_at = self.clock.monotonic() + self.lease_s
+        leases = {key: LocalLease(self, key, ends_at) for key in keys if self._is_free(key)}
+        self.held.update(leases)
+        yield leases
+        for key, lease in leases.items():
+            if self.held.get(key) is lease:
+                del self.held[key]
+
+
+class LooksAndHoldsNothing(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, keys) as leases:
+            held = {key: attrs.evolve(lease) for key, lease in leases.items()}
+            for key in leases:
+                del self.held[key]
+            yield {key: ForEver(lease, self.lease_s / 10) for key, lease in held.items()}
+
+
+class LeasesManyForLonger(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, keys) as leases:
+            yield {key: ForEver(lease, self.lease_s) for key, lease in leases.items()}
+
+
+class TakesTheEndedForHeld(LocalLocks):
+    @asynccontextmanager
+    async def hold_free(self, keys):
+        async with LocalLocks.hold_free(self, [key for key in keys if key not in self.held]) as leases:
+            yield leases
+
+
+FREE = (
+    (HoldsFreeAndHeld, "hold_free hands out a key that somebody holds"),
+    (WaitsForTheHeld, "hold_free waits for a key that somebody holds"),
+    (AllOrNoneOfTheFree, "hold_free leaves out a key that nobody holds"),
+    (GivesBackWhatItWasAskedFor, "hold_free gives back a key that it left out"),
+    (GivesBackWhatItTook, "the end of hold_free gives back a key that somebody else holds by now"),
+    (GivesNothingBack, "hold_free does not give its keys back at the end of the block"),
+    (KeepsManyAfterAnError, "hold_free does not give its keys back after an error in the block"),
+    (LooksAndHoldsNothing, "a key that hold_free holds is handed out to another"),
+    (LeasesManyForLonger, "a lease of hold_free does not last its time"),
+    (TakesTheEndedForHeld, "hold_free takes a lease that has ended for held"),
 )

@@ -7,7 +7,7 @@ from functools import partial
 
 import attrs
 import pytest
-from gallery_parts import BY_CONTENT, DETECTORS, LOCKS, STORES
+from gallery_parts import BY_CONTENT, DETECTORS, FREE, LOCKS, MANY, STORES
 
 from bidisync import Contended, LockProvider, StateStore, by_version, first_that_knows
 from bidisync.clock import SystemClock
@@ -17,6 +17,8 @@ from bidisync.locks.none import NoLocks
 from bidisync.mapping import same_text
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing import Broken, check_detector, check_lock_provider, check_state_store
+from bidisync.testing.laws import all_hold
+from bidisync.testing.stores import finding, journals, links, many
 
 SPELLED = ByContent(dict.fromkeys(BY_CONTENT.keys, same_text))
 
@@ -81,6 +83,33 @@ async def test_a_store_that_refuses_what_it_has_to_take_is_told_with_the_error_a
     assert told.value.promise == "fences"
 
 
+@pytest.mark.parametrize(("kind", "words"), MANY, ids=named)
+async def test_a_store_that_is_wrong_with_many_links_at_once_is_told_by_its_fault(kind, words):
+    async def make() -> StateStore:
+        return kind()
+
+    await all_hold((*links.LAWS, *finding.LAWS, *journals.LAWS), make)
+    with pytest.raises(Broken, match=words) as told:
+        await all_hold(many.LAWS, make)
+    assert told.value.remedy
+
+
+async def test_a_store_without_save_many_is_not_judged_for_it():
+    class Single:
+        def __init__(self):
+            self._store = MemoryStore()
+
+        def __getattr__(self, name):
+            if name == "save_many":
+                raise AttributeError(name)
+            return getattr(self._store, name)
+
+    async def make() -> StateStore:
+        return Single()
+
+    await check_state_store(make)
+
+
 @attrs.define
 class Skipping:
     """Real time, of which a test may skip some."""
@@ -119,3 +148,28 @@ async def test_a_wrong_lock_provider_is_told_by_its_fault(kind, words):
     with pytest.raises(Broken) as told:
         await judge_locks(kind if kind is NoLocks else partial(kind, wait_s=0.05))
     assert words in str(told.value)
+
+
+@pytest.mark.parametrize(("kind", "words"), FREE, ids=named)
+async def test_locks_that_are_wrong_with_many_keys_at_once_are_told_by_their_fault(kind, words):
+    with pytest.raises(Broken, match=words) as told:
+        await judge_locks(partial(kind, wait_s=0.05))
+    assert told.value.remedy
+
+
+async def test_locks_that_wait_longer_than_the_check_are_told_so():
+    async def make() -> LockProvider:
+        return locks
+
+    locks = LocalLocks()
+    with pytest.raises(Broken, match=r"does not give up within 0\.1 seconds") as told:
+        await check_lock_provider(make, patience_s=0.1)
+    assert "LocalLocks(wait_s=0.2)" in told.value.remedy
+
+
+async def test_locks_that_are_made_anew_each_time_are_told_to_share():
+    async def make() -> LockProvider:
+        return LocalLocks(wait_s=0.05)
+
+    with pytest.raises(Broken, match="let what make gives share its leases"):
+        await check_lock_provider(make)
