@@ -7,12 +7,20 @@ The same strategies settle the first contact of two records; the base is ``ABSEN
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import attrs
 
 from bidisync.model import Conflict, Contested, Defer, Resolution, Side, Value
 from bidisync.protocols import ConflictStrategy
+
+_CODE = re.compile(r"[a-z0-9_:]{1,64}")
+
+
+def is_code(reason: str) -> bool:
+    """Whether a reason may be shown, logged and counted: it is a code, in which no sentence and no value fits."""
+    return isinstance(reason, str) and _CODE.fullmatch(reason) is not None
 
 
 def ask(conflict: Conflict) -> Resolution:

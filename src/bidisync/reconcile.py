@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from bidisync.conflicts import Prefer
+from bidisync.conflicts import Prefer, is_code
 from bidisync.look import Look, moved_fields, same
 from bidisync.model import (
     ABSENT,
@@ -305,7 +305,9 @@ def _ask(
         answer = strategy(conflict)
     except Exception as error:  # it is not ours: whatever it raises is told by its name
         return Defer(f"strategy_failed:{type(error).__name__}")
-    return answer if isinstance(answer, Defer) or _answers(conflict, answer) else Defer("strategy_answer")
+    if isinstance(answer, Defer):
+        return answer if is_code(answer.reason) else Defer("strategy_reason")
+    return answer if _answers(conflict, answer) else Defer("strategy_answer")
 
 
 def _answers(conflict: Conflict, answer: object) -> bool:

@@ -132,6 +132,18 @@ def test_a_strategy_that_answers_for_the_wrong_fields_is_not_followed(answer):
     assert [review.reason for review in plan.reviews] == ["strategy_answer"]
 
 
+@pytest.mark.parametrize("reason", ["both: Ada Muster", "Ada", "", "x" * 65, "a\n", 7])
+def test_a_reason_that_is_no_code_is_not_told(reason):
+    plan = decided("b", "x", "y", strategy=lambda conflict: Defer(reason))
+    assert [review.reason for review in plan.reviews] == ["strategy_reason"]
+    assert "Muster" not in repr(plan)
+
+
+def test_a_reason_of_ones_own_is_told_as_it_is():
+    plan = decided("b", "x", "y", strategy=lambda conflict: Defer("price_too_high:2"))
+    assert [review.reason for review in plan.reviews] == ["price_too_high:2"]
+
+
 def test_a_strategy_that_fails_leaves_its_group_to_a_person_and_stops_nobody_else():
     def fails(conflict: Conflict) -> Resolution:
         raise KeyError("Geheimnis")

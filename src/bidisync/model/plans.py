@@ -64,7 +64,11 @@ class Conflict:
 
 @attrs.frozen
 class Defer:
-    """Not decided here: a person has to. ``reason`` is a code, never a value."""
+    """Not decided here: a person has to. ``reason`` is a code, never a value: ``price_too_high``.
+
+    It is shown, logged and counted, so what is anything else than small letters, digits, ``_``
+    and ``:`` is told as ``strategy_reason`` instead.
+    """
 
     reason: str = "conflict"
 

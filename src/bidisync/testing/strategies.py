@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from bidisync.model import ABSENT, Conflict, Contested, Defer, Resolution, Seen, Side, Value
+from bidisync.conflicts import is_code
+from bidisync.model import ABSENT, Conflict, Contested, Defer, Resolution, Seen, Settled, Side, Value
 from bidisync.protocols import ConflictStrategy
-from bidisync.testing.broken import broken, holds
+from bidisync.testing.broken import Broken, broken, holds
+from bidisync.testing.values import ALLOWED, is_value
 
 VALUES: tuple[Value, ...] = (None, "", "a", "A", "ab", "b", 0, 1, 2.5, True, (), ("a",), ("a", "b"), ("b", "c"))
 """Values of every kind, among them an empty text, which is no empty field, and lists."""
@@ -27,15 +29,16 @@ def check_conflict_strategy(
 
     ``values`` are what the fields may hold. One that ``invents`` values may answer with what
     neither side held; all others choose, or merge lists. The same seed asks the same
-    questions.
+    questions. Not to be awaited.
     """
+    holds(callable(strategy), f"{type(strategy).__name__} is no strategy", "hand over a function of a Conflict")
     rng = random.Random(seed)
     for _ in range(cases):
         conflict = _conflict(rng, values)
-        answer = strategy(conflict)
-        holds(strategy(conflict) == answer, "the same conflict gets the same answer")
+        answer = _ask(strategy, conflict)
+        holds(_ask(strategy, conflict) == answer, "the same conflict gets the same answer")
         if isinstance(answer, Defer):
-            holds(answer.reason, "an answer that defers says why")
+            _says_why(answer)
             continue
         _answers_what_was_asked(conflict, answer)
         _is_stable(strategy, conflict, answer)
@@ -55,19 +58,47 @@ def _conflict(rng: random.Random, values: Sequence[Value]) -> Conflict:
     return Conflict("group", fields, *stamps)
 
 
-def _answers_what_was_asked(conflict: Conflict, answer: Resolution) -> None:
-    assert not isinstance(answer, Defer)
+def _ask(strategy: ConflictStrategy, conflict: Conflict) -> Resolution:
+    """The answer, if it is one; what the strategy raises is told by the kinds of values that it was asked about."""
+    try:
+        answer: object = strategy(conflict)
+    except Exception as error:
+        kinds = {type(one).__name__ for c in conflict.fields.values() for one in (c.left, c.right)}
+        raise Broken(
+            f"the strategy raises {type(error).__name__} for a conflict of {' and '.join(sorted(kinds))}",
+            "answer for every value, None too, or Defer; or name in values what its fields may hold",
+        ) from error
+    if not isinstance(answer, Mapping | Defer):
+        broken(
+            f"the answer is {type(answer).__name__}: neither fields with their values nor a Defer",
+            "a class was handed over, make one of it" if isinstance(strategy, type) else "answer {name: value, …}",
+        )
+    return answer
+
+
+def _says_why(answer: Defer) -> None:
+    holds(answer.reason, "an answer that defers says why")
+    holds(
+        is_code(answer.reason),
+        "the reason of a Defer is no code",
+        "write it in small letters, digits, _ and : alone, and never a value into it: it is shown, logged and counted",
+    )
+
+
+def _answers_what_was_asked(conflict: Conflict, answer: Settled) -> None:
     holds(set(answer) == set(conflict.fields), "every field of the conflict is answered, and no other")
-    holds(all(value is not ABSENT for value in map(_seen, answer.values())), "an answer is never ABSENT")
+    for name, value in answer.items():
+        holds(_seen(value) is not ABSENT, "an answer is never ABSENT")
+        kind = type(value).__name__
+        holds(is_value(value), f"the answer for {name!r} is {kind}, which is no value", f"answer with {ALLOWED}")
 
 
 def _seen(value: Seen) -> Seen:
     return value
 
 
-def _is_stable(strategy: ConflictStrategy, conflict: Conflict, answer: Resolution) -> None:
+def _is_stable(strategy: ConflictStrategy, conflict: Conflict, answer: Settled) -> None:
     """A crash between two writes is healed by asking again: with the answer on one side it must stay the answer."""
-    assert not isinstance(answer, Defer)
     for side in Side:
         half = {
             name: _written(contested, side, answer[name])
@@ -76,7 +107,7 @@ def _is_stable(strategy: ConflictStrategy, conflict: Conflict, answer: Resolutio
         }
         if not half:
             continue
-        again = strategy(attrs.evolve(conflict, fields=half))
+        again = _ask(strategy, attrs.evolve(conflict, fields=half))
         if isinstance(again, Defer):
             broken("asked again with its own answer on one side, it must not defer")
         holds(all(again[name] == answer[name] for name in half), "asked again with its own answer, it answers the same")
@@ -86,8 +117,7 @@ def _written(contested: Contested, side: Side, value: Value) -> Contested:
     return attrs.evolve(contested, left=value) if side is Side.LEFT else attrs.evolve(contested, right=value)
 
 
-def _chooses(conflict: Conflict, answer: Resolution) -> None:
-    assert not isinstance(answer, Defer)
+def _chooses(conflict: Conflict, answer: Settled) -> None:
     for name, contested in conflict.fields.items():
         value, known = answer[name], (contested.base, contested.left, contested.right)
         if isinstance(value, tuple):
