@@ -26,7 +26,7 @@ class Shelf:
         return self.books[id]
 
     def all(self) -> Iterable[Book]:
-        return self.books.values()
+        return list(self.books.values())
 
     def get(self, id: str) -> Book | None:
         return self.books.get(id)
@@ -35,11 +35,13 @@ class Shelf:
         return self.put(**fields)
 
     def change(self, id: str, fields: Book, version: str | None) -> Book:
-        if str(self.books[id]["version"]) != version:
-            raise Stale("the book was changed meanwhile")
+        if id not in self.books or str(self.books[id]["version"]) != version:
+            raise Stale("the book was changed meanwhile, or is gone")
         return self.put(**{**fields, "id": id})
 
     def remove(self, id: str, version: str | None) -> None:
+        if id in self.books and str(self.books[id]["version"]) != version:
+            raise Stale("the book was changed meanwhile")
         self.books.pop(id, None)
 
 
@@ -62,7 +64,7 @@ async def main() -> None:
 
         shop.put(id="1", place="shelf 3")
         library.put(id="1", title="Effi Briest (1895)")
-        library.remove("2", None)
+        del library.books["2"]
         await pair.sync()
         print("both have", shop.books["1"]["title"], "on", library.books["1"]["place"])
         assert sorted(shop.books) == sorted(library.books) == ["1"]

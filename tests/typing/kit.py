@@ -74,14 +74,14 @@ assert_type(replica.calls, list[Call])
 def strategies(policy: Policy, mapper: Mapper) -> None:
     for group in policy.groups:
         check_conflict_strategy(group.strategy, cases=100, seed=1)
-    check_mapper(mapper, [{"NAME": "Ada"}], [{"name": "Ada"}])
+    check_mapper(mapper, [{"NAME": "Ada"}], [{"name": "Ada"}], unseen=["title"])
 
 
 async def stores() -> None:
     await check_state_store(memory)
     await check_hint_store(memory)
     await check_decision_log(memory)
-    await check_lock_provider(local)
+    await check_lock_provider(local, patience_s=5.0)
 
 
 async def queues(make: Callable[[], AbstractAsyncContextManager[WorkQueue]]) -> None:
@@ -132,8 +132,9 @@ async def simulators(path: Path) -> None:
 
 
 def kept(store: Records) -> None:
-    trial = store_trial(store, ["name"], person=store)
+    trial = store_trial(store, ["name"], person=store, id="number", version="edition")
     assert_type(trial, Trial)
+    assert_type(trial.tells_deletions, bool)
     people: list[Person] = [Keeper(store), trial.person]
     assert_type(people[0], Person)
     Pair(policy=Policy((), ()), identity=Identity(), edited=(), stores={Side.RIGHT: lambda: store})

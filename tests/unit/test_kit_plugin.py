@@ -6,7 +6,10 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
-from bidisync.testing import PROMISES
+import pytest
+
+from bidisync.testing import PROMISES, Examples, MemoryReplica, memory_trial
+from bidisync.testing.plugin import ReplicaPromise
 from command import environment
 
 TESTS = """
@@ -49,6 +52,15 @@ def test_the_plugin_runs_a_test_once_for_each_promise(tmp_path):
     assert "the field 'name' is trimmed" in done.stdout
     assert "changed_since is not declared" in done.stdout
     assert f"1 failed, 2 passed, 1 skipped, {len(PROMISES) - 3} deselected" in done.stdout
+
+
+async def test_an_asynchronous_test_of_a_promise_is_told_to_be_a_plain_one():
+    async def make():
+        return memory_trial(MemoryReplica(names=("name", "city")))
+
+    examples = Examples(records=[{"name": "Ada", "city": "Ulm"}, {"name": "Eva", "city": None}])
+    with pytest.raises(pytest.fail.Exception, match="write the test with `def`, not `async def`"):
+        ReplicaPromise("gives_copies")(make, examples)
 
 
 def test_nobody_gets_the_plugin_unasked():

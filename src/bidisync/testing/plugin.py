@@ -24,12 +24,25 @@ class ReplicaPromise:
     name: str
 
     def __call__(self, make: MakeTrial, examples: Examples) -> None:
-        """Fail with the fault if the promise is broken; skip where it can't be judged."""
+        """Fail with the fault if the promise is broken; skip where it can't be judged.
+
+        Called from a plain test, since it runs a loop of its own.
+        """
+        if _in_a_loop():
+            pytest.fail("replica_promise runs a loop of its own: write the test with `def`, not `async def`")
         judged = asyncio.run(judge_replica(make, examples, only=[self.name]))
         for fault in judged.broken:
             raise fault
         if why := judged.not_judged.get(self.name):
             pytest.skip(why)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
