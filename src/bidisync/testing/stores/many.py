@@ -9,8 +9,8 @@ import attrs
 
 from bidisync.errors import Contended
 from bidisync.model import Decision, Ref, Row, Side, Versions
-from bidisync.protocols import SavesMany, StateStore
 from bidisync.state import Agreement, Attempts, Journaled, Link, Shadow
+from bidisync.storage import SavesMany, StateStore
 from bidisync.testing.broken import NotJudgedError, broken, holds
 from bidisync.testing.stores import rich_link
 
