@@ -152,9 +152,9 @@ class _Session:
         return self.connection.execute(sql.replace("?", "%s").encode(), parameters or None)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Rows:
-        with self.connection.cursor() as cursor:
-            cursor.executemany(sql.replace("?", "%s").encode(), parameters)
-            return cursor
+        cursor = self.connection.cursor()  # a closed one no longer says how many rows it touched
+        cursor.executemany(sql.replace("?", "%s").encode(), parameters)
+        return cursor
 
     def close(self) -> None:
         self.connection.close()

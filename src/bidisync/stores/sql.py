@@ -102,6 +102,8 @@ class SqlStore:
 
     async def save_many(self, links: Sequence[tuple[Link, Sequence[Journaled]]]) -> Sequence[Link]:
         """Store each link in place of the revision that it was read at, all or none."""
+        if not links:  # how many rows nothing touched is not said everywhere
+            return []
         stored = [attrs.evolve(link, revision=link.revision + 1) for link, _ in links]
         rows = [(*self._row(now), link.revision, link.fence) for now, (link, _) in zip(stored, links, strict=True)]
         records = [record for link in stored for record in self._records(link)]
