@@ -39,6 +39,10 @@ MISJUDGED = {
         checked,
         900761,
     ),
+    "somebody known as a stranger alone was deleted, copied back from the other side, and entered again": (
+        STRAINED["slow-unversioned"],
+        5695,
+    ),
 }
 """In these the engine did right, and a law of the simulation asked for more than anybody can know."""
 

@@ -216,9 +216,10 @@ class People:
         self.gone.add((side, who))
         self.gone_at.setdefault((side, id), self.world.loop.time())
         link = at_once(self.world.store.inner.load([Ref(side, id)])).get(Ref(side, id))
-        if who in self.doubled or link is None:  # what the sync never saw it may make again
+        known = link is not None and (link.intent is not None or link.on(side.other) is not None)
+        if who in self.doubled or not known:  # what the sync never saw, or only as a stranger, it may make again
             self.excused[side.other, who] += 1
-        if link is not None and (link.intent is not None or link.on(side.other) is not None):
+        if known:
             self.deleted.add((side, who))
         self.world.tell("people", f"{side.value} {id} ({who}) deleted")
         self.done["delete"] += 1
