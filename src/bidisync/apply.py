@@ -98,7 +98,8 @@ async def apply(parts: Parts, before: Link, plan: Plan, looks: Looks, lease: Lea
         stored = await parts.store.save(errand.intended(parts), journal=errand.lines(parts))
         link = await carry_out(parts, errand.begun(stored), stored, may_go, effects)
         return link if link == before else await parts.store.save(link)
-    link = await show(parts, errand.done, looks, may_go, before=before)
+    link = attrs.evolve(errand.done, intent=_out_of_sight(before, looks))
+    link = await show(parts, link, looks, may_go, before=before)
     return link if link == before else await parts.store.save(link, journal=errand.lines(parts))
 
 
@@ -185,6 +186,14 @@ def landed(parts: Parts, link: Link, looks: Looks) -> Link:
             if same_value(parts, name, snapshot.fields.get(name, ABSENT), sent):
                 base[name] = Agreement(sent, sent)
     return attrs.evolve(link, base=base)
+
+
+def _out_of_sight(link: Link, looks: Looks) -> Intent | None:
+    """The interrupted intent, while a record that it wrote to is not there: seen again, it tells what is ours."""
+    intent = link.intent
+    if intent is None or intent.verb is not Verb.UPDATE:
+        return None
+    return intent if any(snapshot.gone and intent.sent_to(side) for side, snapshot in looks.items()) else None
 
 
 def _arrived(parts: Parts, link: Link, looks: Looks) -> bool:

@@ -73,10 +73,16 @@ async def show(
 
 
 async def _claim(parts: Parts, link: Link, side: Side) -> Link:
-    """The link as it was given, once it is stored that its notes are about to be written."""
+    """The link as it was given, once it is stored that its notes are about to be written.
+
+    What an intent of before has sent to a record out of sight stays known meanwhile, and afterwards.
+    """
+    kept = link.intent
     intent = intent_for(parts, Verb.UPDATE, side, {})
+    if kept is not None:
+        intent = attrs.evolve(intent, side=kept.side, payload=kept.payload, other_payload=kept.other_payload)
     stored = await parts.store.save(attrs.evolve(link, intent=intent, fence=link.fence + 1, settled=False, shown={}))
-    return attrs.evolve(link, revision=stored.revision, fence=stored.fence)
+    return attrs.evolve(link, revision=stored.revision, fence=stored.fence, intent=kept and intent)
 
 
 def _due(wanted: Notes, shown: Notes | None, there: Notes | None) -> bool:

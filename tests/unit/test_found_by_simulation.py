@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import attrs
+import pytest
 from pairs import CRM, NAMES, Pair
+from test_engine import Killed
 from test_guarded_passes import deleting
 
 from bidisync import LinkState, Ref, Side
@@ -237,3 +239,30 @@ async def test_an_edit_that_was_taken_back_while_it_was_sent_stays_so_when_it_ar
     pair.clock.advance(120)
     await (await pair.engine()).sync(Ref(Side.RIGHT, "r1"))
     assert pair.left.values("l1")["x"] is pair.right.values("r1")["x"] is None
+
+
+async def test_what_was_sent_to_a_record_out_of_sight_is_our_own_when_that_is_seen_again():
+    """Guarded pair, seed 5130: the writer was killed, the side looked empty then, and our value met the next edit."""
+    pair = await linked()
+    pair.left.edit("l1", x="2")
+
+    def killed(call: Call) -> None:
+        if call.verb == "update":
+            raise Killed
+
+    pair.right.after = killed
+    with pytest.raises(Killed):
+        await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    pair.right.after = lambda call: None
+    assert pair.right.values("r1")["x"] == "2"
+    record = pair.right.records.pop("r1")
+    for _ in range(2):
+        pair.clock.advance(120)
+        await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.GONE: 1}
+    assert pair.left.records["l1"].notes.state is LinkState.GONE
+    pair.right.records["r1"] = record
+    pair.left.edit("l1", x="3")
+    outcome = await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
+    assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "3"
+    assert outcome.settled == 0, "nobody had edited the right"

@@ -213,7 +213,7 @@ class Oracle:
         for link in self._links:
             if link.due:
                 self.world.violated("C11", f"{link.id} is still due: {link.state.value}, {link.attempts.reason}")
-            elif link.intent is not None and not link.attempts.dead:
+            elif link.intent is not None and not (link.attempts.dead or (link.missing and link.intent.payload)):
                 self.world.violated("C11", f"{link.id} rests with an open intent")
 
     def _shown(self) -> None:

@@ -161,7 +161,7 @@ async def _rest(world: World, process: Process) -> None:
                 world.told(error)
             due = [link.attempts.next_at for link in await world.store.inner.unsettled()]
             links = [link async for group in world.store.inner.links() for link in group]
-            open_until = [link.intent.not_before for link in links if link.intent]
+            open_until = [link.intent.not_before for link in links if link.intent and not link.missing]
             if not due and not open_until:
                 if number and len(world.applied) == before:
                     break
