@@ -345,6 +345,8 @@ class Engine:
             link = await look_for_twin(self.parts, self.index, meeting.creation, link)
         if link.creating:
             link = await meeting.creation.recover(link)
+            if link.tombstoned:
+                return attrs.evolve(Outcome.of(ref, await self._over(link), effects), reason=NOT_FOUND)
             if link.intent is not None:
                 return Outcome.of(ref, link, effects, retry_at=link.intent.not_before)
             if link.attempts.dead or any(review.kind is ReviewKind.IDENTITY for review in link.reviews):

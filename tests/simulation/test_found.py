@@ -31,6 +31,7 @@ FOUND = {
     "a worker that stopped at its sign-in made whom another one had made meanwhile": (checked, 2010500),
     "a row did not show that our own write had arrived, which was a conflict then": (checked, 2013610),
     "what was sent to a side that looked empty then was no longer known as our own": (guarded, 5130),
+    "whose record vanished while its create was open was made from a row of before that": (guarded, 7817),
     "who was called a duplicate took what an open create had made, which tore them apart": (checked, 1006358),
 }
 """Each of these seeds fails again when its fix alone is taken back."""

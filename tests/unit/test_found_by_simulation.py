@@ -266,3 +266,23 @@ async def test_what_was_sent_to_a_record_out_of_sight_is_our_own_when_that_is_se
     outcome = await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))
     assert pair.left.values("l1")["x"] == pair.right.values("r1")["x"] == "3"
     assert outcome.settled == 0, "nobody had edited the right"
+
+
+async def test_whose_record_vanished_while_its_create_was_open_is_not_made_from_an_older_row():
+    """Guarded pair, seed 7817: the link was over, and then the row of before the deletion was taken for a stranger."""
+    pair = Pair()
+    left = Ref(Side.LEFT, pair.left.add(name="Ada", born="2000-01-01", x=None, y=None))
+
+    def lost(call: Call) -> None:
+        if call.verb == "create":
+            raise Unconfirmed("no reply")
+
+    pair.right.before = lost
+    await (await pair.engine()).sync(left)
+    pair.right.before = lambda call: None
+    pair.clock.advance(120)
+    rows = {left: attrs.evolve(await pair.left.get(left.id), row=True)}
+    pair.left.remove(left.id)
+    outcome = await (await pair.engine()).sync(left, rows)
+    assert outcome.state is LinkState.TOMBSTONED
+    assert not pair.right.records
