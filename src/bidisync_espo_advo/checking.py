@@ -27,12 +27,17 @@ VERBS = {"GET": "read", "POST": "create", "PUT": "edit"}
 
 @attrs.frozen
 class Finding:
-    """One line of ``check``."""
+    """What ``check`` says of one part."""
 
     part: str
     works: bool
     says: str
     error: SyncError | None = None
+
+    @property
+    def listed(self) -> str:
+        """The same for people: whether it works, and each part of what it says on a line of its own."""
+        return ("works: " if self.works else "does not work: ") + self.says.replace("; ", "\n")
 
 
 async def check_command(settings: Settings, *, report: Report) -> int:
@@ -56,7 +61,7 @@ async def check_command(settings: Settings, *, report: Report) -> int:
             await _tried("lock", lambda: _lock(settings, stack)),
         ]
     document = {f.part: {"works": f.works, "says": f.says} for f in findings}
-    report.show("Check", [(f.part, ("works: " if f.works else "does not work: ") + f.says) for f in findings], document)
+    report.show("Check", [(f.part, f.listed) for f in findings], document)
     errors = [f.error for f in findings if f.error is not None]
     if not errors:
         return Exit.IN_SYNC if all(f.works for f in findings) else Exit.WAITING

@@ -21,7 +21,7 @@ class Report:
     as_json: bool = False
 
     def show(self, title: str, rows: Sequence[tuple[str, str]], document: Mapping[str, object]) -> None:
-        """A titled table of two columns, or the document."""
+        """A titled table of two columns, or the document. A text of several lines stands below its name as a list."""
         if self.as_json:
             print(json.dumps(document, ensure_ascii=False))
             return
@@ -29,7 +29,8 @@ class Report:
             width = max((len(name) for name, _ in rows), default=0)
             print(title)
             for name, text in rows:
-                print(f"  {name:<{width}}  {text}")
+                for place, line in enumerate(text.split("\n")):
+                    print(f"  {'' if place else name:<{width}}  {line}")
             return
         table = Table(show_header=False)
         table.add_column(style="bold")

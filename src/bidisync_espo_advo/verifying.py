@@ -37,6 +37,8 @@ class Glance:
     @property
     def says(self) -> str:
         """The same in a sentence, with what to do about it."""
+        if self.holds and not self.verdict.lines:
+            return "there is no line yet: nothing was decided"
         lines = f"the newest {self.verdict.lines} lines" if self.after else f"all {self.verdict.lines} lines"
         if not self.verdict.holds:
             more = f", and {len(self.verdict.breaks) - 1} more" if len(self.verdict.breaks) > 1 else ""

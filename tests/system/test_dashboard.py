@@ -15,9 +15,12 @@ import attrs
 import pytest
 
 from bidisync.clock import SystemClock
+from bidisync.stores.memory import MemoryStore
+from bidisync_espo_advo.policy import party_policy
 from bidisync_espo_advo.running import Works, opened
 from bidisync_espo_advo.serving import site_of
 from bidisync_espo_advo.settings import Settings
+from bidisync_espo_advo.verifying import glance
 from bidisync_espo_advo.web import Site, application, listening
 from bidisync_espo_advo.web.patience import FREE, MOST_WAITING
 from bidisync_espo_advo.web.pulse import Pulse
@@ -370,6 +373,10 @@ async def test_the_overview_says_whether_the_decision_log_is_as_it_was_written(d
     await desk.contest(zusatz=("a", "b"))
     async with desk.signed_in() as browser:
         assert "not looked at yet" in await browser.get("/")
+        desk.works.log = await glance(MemoryStore(), party_policy(desk.works.settings), 0.0)
+        page = await browser.get("/")
+        assert "nothing decided yet" in page
+        assert "0 lines" not in page
         await desk.works.look_at_log()
         page = await browser.get("/")
         assert "as it was written" in page

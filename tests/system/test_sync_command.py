@@ -183,6 +183,7 @@ async def test_check_names_what_works_and_writes_nothing(tmp_path):
         ended = await run("check", cwd=tmp_path)
         assert ended.status == 2
         assert "works: signed in as SYN" in ended.out
+        assert "\n            no lost edit in Advoware: " in ended.out
 
 
 async def test_named_records_alone_are_brought_into_step(tmp_path):

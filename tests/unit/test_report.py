@@ -54,6 +54,11 @@ def test_in_a_pipe_a_row_is_a_line(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2 + len(ROWS)
 
 
+def test_in_a_pipe_a_text_of_several_lines_is_a_list_beside_its_name(capsys):
+    Report().show("t", [("short", "one"), ("a name", "first\nsecond")], {})
+    assert capsys.readouterr().out.splitlines() == ["t", "  short   one", "  a name  first", "          second"]
+
+
 @pytest.mark.parametrize("rows", [[], ROWS])
 def test_a_table_without_rows_is_its_title(terminal, rows, capsys):
     terminal(200)
