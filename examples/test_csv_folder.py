@@ -1,4 +1,4 @@
-"""The file of ``09_csv_folder.py`` keeps what a replica promises, and every law in simulated runs."""
+"""The file of ``08_csv_folder.py`` keeps what a replica promises, and every law in simulated runs."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ from bidisync import Field, Group, Identity, Policy, Records, Rejected, Side, Un
 from bidisync.testing import Examples, Trial, check_replica, store_trial
 from bidisync.testing.simulation import Pair, simulate
 
-CsvFile: Callable[[Path], Records] = importlib.import_module("09_csv_folder").CsvFile
+CsvFile: Callable[[Path], Records] = importlib.import_module("08_csv_folder").CsvFile
 
 
 def fresh(folder: Path) -> Records:

@@ -41,6 +41,11 @@ def test_an_example_runs(example, tmp_path):
     assert run(str(example), cwd=tmp_path)
 
 
+def test_the_examples_are_numbered_without_a_gap():
+    numbers = [int(path.stem[:2]) for path in sorted((ROOT / "examples").glob("[0-9]*.py"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def told_on(name: str) -> str:
     """The page that tells what the example of that name prints."""
     pages = [page.read_text() for page in PAGES if "how-to" in page.parts]
