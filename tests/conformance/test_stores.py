@@ -301,7 +301,13 @@ def test_a_new_file_may_be_opened_by_many_at_once(tmp_path):
     for file in (tmp_path / f"{number}.db" for number in range(5)):
         processes = [subprocess.Popen([*command, str(file)], env=environment()) for _ in range(4)]
         assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+        asyncio.run(opened_alone(file))
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".db"] * 5
+
+
+async def opened_alone(file):
+    """Who closes last removes SQLite's log; two that close at the same moment each leave that to the other."""
+    await (await SqliteStore.open(file)).close()
 
 
 async def test_the_file_is_for_its_owner_alone(tmp_path):
