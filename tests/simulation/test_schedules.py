@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from bidisync.testing.simulation import FAULTS, Orders, parse_tape, simulate, tape_text
+from bidisync.testing.simulation import FAULTS, Choices, Orders, SimLoop, parse_tape, simulate, tape_text
 from bidisync.testing.simulation.batch import run_many, told
 from bidisync.testing.simulation.crashes import sweep
 from bidisync.testing.simulation.pairs import asking, guarded, noted, pair, partial, unsearchable
@@ -91,6 +92,41 @@ def test_the_same_seeds_give_the_same_runs_in_every_process_whatever_its_hash_se
         for hash_seed in ("0", "12345")
     }
     assert len(printed) == 1
+
+
+def test_the_tasks_of_a_group_end_in_one_order_wherever_they_lie_in_memory():
+    kept = []
+    first, *others = [order_of_an_end(kept) for _ in range(5)]
+    assert sorted(first) == list(range(40))
+    assert others == [first] * 4
+
+
+def order_of_an_end(kept):
+    """Which of forty tasks of a cancelled group ends when; those of the runs before lie about in memory."""
+    ended = []
+
+    async def waits(number):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+
+    async def group():
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(40):
+                tasks.create_task(waits(number))
+
+    async def cancelled():
+        task = asyncio.get_running_loop().create_task(group())
+        await asyncio.sleep(1.0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    loop = SimLoop(Choices())
+    loop.run_until_complete(cancelled())
+    kept.append(list(loop.tasks))
+    loop.bury()
+    return ended
 
 
 def test_a_tape_plays_the_run_that_its_seed_gave():

@@ -60,6 +60,17 @@ class Doom:
     kill_at: frozenset[int] = frozenset()  # steps of all processes together
 
 
+class _Numbered(asyncio.Task[Any]):
+    """A task whose place in a set is the same in every run: asyncio cancels the tasks of a group in that order."""
+
+    def __init__(self, number: int, *arguments: Any, **options: Any) -> None:
+        self._number = number  # asyncio puts it into a set at once
+        super().__init__(*arguments, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """Virtual time, seeded order; no sockets, no threads."""
 
@@ -83,7 +94,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(lambda loop, context: None)
 
     def _new_task(self, loop: Any, coroutine: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, **options)
+        task = _Numbered(len(self.tasks), coroutine, loop=self, **options)
         self.tasks.append(task)
         return task
 
