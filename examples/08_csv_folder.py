@@ -22,8 +22,6 @@ ESPOCRM = {"family_name": "lastName", "given_name": "firstName", "title": "titel
 MAPPER = FieldMapper(tuple(FieldMap(field, attribute) for field, attribute in ESPOCRM.items()))
 WHO = ("family_name", "given_name", "birth_date")
 NUMBERS = 2_000_000_000  # EspoCRM notes the number of a row at its record, as a whole number
-Row = dict[str, str]
-Record = Mapping[str, object]
 
 
 @attrs.frozen
@@ -32,19 +30,21 @@ class CsvFile:
 
     path: Path
 
-    def all(self) -> Iterable[Record]:
+    def all(self) -> Iterable[Mapping[str, object]]:
         return map(record, self.read()[2].values())
 
-    def get(self, id: str) -> Record | None:
+    def get(self, id: str) -> Mapping[str, object] | None:
         return next((found for found in self.all() if found["id"] == id), None)
 
-    def add(self, fields: Mapping[str, Value]) -> Record:
+    def add(self, fields: Mapping[str, Value]) -> Mapping[str, object]:
         return self.change(str(secrets.randbelow(NUMBERS)), fields, None)
 
     def remove(self, id: str, version: str | None) -> None:
         self.change(id, {}, version, keep=False)
 
-    def change(self, id: str, fields: Mapping[str, Value], version: str | None, *, keep: bool = True) -> Record:
+    def change(
+        self, id: str, fields: Mapping[str, Value], version: str | None, *, keep: bool = True
+    ) -> Mapping[str, object]:
         content, columns, rows = self.read()
         if version != (record(rows[id])["version"] if id in rows else None):
             raise Stale("the row was changed meanwhile")
@@ -55,7 +55,7 @@ class CsvFile:
         self.write(content, columns, [row for row in rows.values() if keep or row["id"] != id])
         return record(rows[id])
 
-    def read(self) -> tuple[bytes, list[str], dict[str, Row]]:
+    def read(self) -> tuple[bytes, list[str], dict[str, dict[str, str]]]:
         try:
             content = self.path.read_bytes()
             reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
@@ -71,14 +71,13 @@ class CsvFile:
             raise Unavailable("two rows have one number", system="csv")
         return content, columns, by_number
 
-    def write(self, before: bytes, columns: list[str], rows: Iterable[Row]) -> None:
+    def write(self, before: bytes, columns: list[str], rows: Iterable[dict[str, str]]) -> None:
         text, ends = io.StringIO(newline=""), "\r\n" if b"\r\n" in before else "\n"
         csv.DictWriter(text, columns, lineterminator=ends).writerows([{name: name for name in columns}, *rows])
         try:
             with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".csv-") as folder:
-                with open(new := Path(folder, "new"), "wb") as file:
+                with open(new := Path(folder, "new"), "wb", buffering=0) as file:
                     file.write(text.getvalue().encode("utf-8-sig" if before[:3] == b"\xef\xbb\xbf" else "utf-8"))
-                    file.flush()
                     os.fsync(file.fileno())
                 shutil.copymode(self.path, new)
                 if self.path.read_bytes() != before:
@@ -88,9 +87,9 @@ class CsvFile:
             raise Unconfirmed("the file can't be written", system="csv") from error
 
 
-def record(row: Row) -> Record:
-    digest = hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
-    return {**{name: cell or None for name, cell in row.items()}, "version": digest}
+def record(row: dict[str, str]) -> Mapping[str, object]:
+    cells = {name: cell or None for name, cell in row.items()}
+    return cells | {"version": hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()}
 
 
 async def main(people: Path) -> None:

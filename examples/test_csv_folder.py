@@ -1,13 +1,12 @@
 """The file of ``08_csv_folder.py`` keeps what a replica promises, and every law in simulated runs."""
 
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bidisync import Field, Group, Identity, Policy, Records, Rejected, Side, Unavailable, Unconfirmed, prefer_left
+from bidisync import Field, Group, Identity, Policy, Records, Side, Unavailable, prefer_left
 from bidisync.testing import Examples, Trial, check_replica, store_trial
 from bidisync.testing.simulation import Pair, simulate
 
@@ -41,19 +40,3 @@ def test_a_file_that_is_half_there_is_not_empty(tmp_path: Path, content: str) ->
     (path := tmp_path / "people.csv").write_text(content)
     with pytest.raises(Unavailable):
         CsvFile(path).all()
-
-
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    file = fresh(tmp_path)
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Unconfirmed):
-        file.add({"name": "Ahorn"})
-    assert os.listdir(tmp_path) == ["people.csv"]
-
-
-def test_a_field_without_a_column_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="no column born"):
-        fresh(tmp_path).add({"name": "Ahorn", "born": "1970"})
