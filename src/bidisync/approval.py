@@ -9,6 +9,7 @@ import attrs
 from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_plans, held_review
+from bidisync.proof import DELETE_REFUSED
 from bidisync.protocols import Clock
 from bidisync.retention import look_again
 from bidisync.state import FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
@@ -40,11 +41,12 @@ async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | No
 async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
     """Try these links again from the beginning, dead or put off; how many there were.
 
-    A create of which nobody can tell what became is sent again: only a person may say so.
+    A create of which nobody can tell what became is sent again, and so is a deletion that was
+    refused: only a person may say so.
     """
 
     def fresh(link: Link) -> Link:
-        doubts = tuple(review for review in link.reviews if review.reason != UNCONFIRMED)
+        doubts = tuple(review for review in link.reviews if review.reason not in (UNCONFIRMED, DELETE_REFUSED))
         return attrs.evolve(link, attempts=Attempts(), reviews=doubts, settled=False)
 
     chosen = [link for link in links if not link.tombstoned]

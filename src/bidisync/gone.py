@@ -2,8 +2,8 @@
 
 An answer by id that a record does not exist is believed only if another linked record of the
 same side, the *canary*, answers by id after that. What follows a deletion waits for its
-grace, and is held where anybody has a reason to hold it. A record that shows up again ends
-all that.
+grace, and is held where anybody has a reason to hold it. What a system refuses to delete is
+not asked for again before its record moves. A record that shows up again ends all that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import attrs
 from bidisync.guards import Occasion
 from bidisync.model import Plan, Ref, Review, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
-from bidisync.proof import Looks
+from bidisync.proof import DELETE_REFUSED, Looks
 from bidisync.state import Link, Missing
 
 CANARIES = 3
@@ -108,7 +108,16 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
         return link, _for_a_person(RETENTION_HOLD)
     if kept not in parts.policy.deletes_on or not _ripe(parts, link):
         return link, _for_a_person(f"deleted_{lost.value}")
+    if _refused_already(link, kept, looks[kept]):
+        return link, _for_a_person(DELETE_REFUSED)
     return link, plan if certain else _for_a_person(NO_CANARY)
+
+
+def _refused_already(link: Link, kept: Side, survivor: Snapshot) -> bool:
+    """Whether this very state of the survivor was refused to be deleted; its values are as agreed on, or it is kept."""
+    shadow = link.shadow(kept)
+    refused = any(review.reason == DELETE_REFUSED for review in link.reviews)
+    return refused and shadow is not None and shadow.version == survivor.version
 
 
 def _missing(parts: Parts, link: Link, side: Side) -> Missing:

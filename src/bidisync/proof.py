@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bidisync.errors import Rejected, Unmappable
-from bidisync.model import ABSENT, Fields, Review, ReviewKind, Seen, Side, Snapshot, Versions, Write
+from bidisync.model import ABSENT, Fields, Review, ReviewKind, Seen, Side, Snapshot, Verb, Versions, Write
 from bidisync.parts import Parts
 from bidisync.schema import alike
 
@@ -52,8 +52,17 @@ def left_over(parts: Parts, looks: Looks) -> tuple[Review, ...]:
     )
 
 
+DELETE_REFUSED = "delete_refused"
+"""The reason under which a person is told that a system does not delete the survivor of a deletion."""
+
+
 def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappable) -> list[Review]:
-    """A review for each group of a refused write; only for the named field's, if the error names one."""
+    """A review for each group of a refused write; only for the named field's, if the error names one.
+
+    A deletion has no groups: the whole record waits for a person.
+    """
+    if write.verb is Verb.DELETE:
+        return [Review(ReviewKind.GONE, DELETE_REFUSED)]
     fields = [parts.policy.field(name) for name in write.fields]
     blamed = [field for field in fields if field.name == error.field] or fields
     left, right = (looks[side].fields if side in looks else {} for side in Side)

@@ -18,7 +18,7 @@ import attrs
 
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured, Unmappable
-from bidisync.model import ABSENT, Capabilities, Key, Seen, Side, Value
+from bidisync.model import ABSENT, Capabilities, Deletion, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
 
 
@@ -220,7 +220,7 @@ class Policy:
     """All fields and all groups of one kind of record; wrong ones are ``Misconfigured``.
 
     ``deletes_on`` are the sides where a deletion of the other side may be carried out, in
-    whatever way their replica deletes.
+    whatever way their replica deletes; one that declares deletions forbidden is none of them.
     """
 
     fields: tuple[Field, ...] = attrs.field(converter=_as_fields)
@@ -249,11 +249,17 @@ class Policy:
         object.__setattr__(self, "_names", {group.name: _name_of(group, members[group.name]) for group in self.groups})
 
     def within(self, can: Mapping[Side, Capabilities]) -> Policy:
-        """The same policy, in which a side that takes no updates takes every field at its creates alone."""
+        """The same policy for what the sides can do.
+
+        One that takes no updates takes every field at its creates alone, and on one that forbids
+        deletions none is carried out.
+        """
         fixed = frozenset(side for side, capabilities in can.items() if not capabilities.updates)
-        if all(fixed <= field.create_only for field in self.fields):
+        kept = frozenset(side for side, capabilities in can.items() if capabilities.deletion is Deletion.FORBIDDEN)
+        if all(fixed <= field.create_only for field in self.fields) and not kept & self.deletes_on:
             return self
-        return attrs.evolve(self, fields=[attrs.evolve(f, create_only=f.create_only | fixed) for f in self.fields])
+        fields = [attrs.evolve(field, create_only=field.create_only | fixed) for field in self.fields]
+        return attrs.evolve(self, fields=fields, deletes_on=self.deletes_on - kept)
 
     def name_of(self, groups: Iterable[str]) -> str:
         """A name of what is declared of these groups and their fields, to tell it from another policy."""

@@ -17,6 +17,7 @@ import attrs
 from bidisync.errors import Contended
 from bidisync.model import ReviewKind
 from bidisync.parts import Parts
+from bidisync.proof import DELETE_REFUSED
 from bidisync.state import Attempts, Link
 
 EVERYTHING = ""
@@ -51,9 +52,9 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
 
 
 async def _try_again(parts: Parts, link: Link) -> None:
-    """What was blocked, contested or given up under another configuration is decided anew."""
+    """What was blocked, contested, refused or given up under another configuration is decided anew."""
     kinds = (ReviewKind.BLOCKED, ReviewKind.CONFLICT)
-    kept = tuple(review for review in link.reviews if review.kind not in kinds)
+    kept = tuple(review for review in link.reviews if review.kind not in kinds and review.reason != DELETE_REFUSED)
     if len(kept) < len(link.reviews) or link.attempts.dead:
         with suppress(Contended):  # whoever is at it uses the new configuration, or will
             await parts.store.save(attrs.evolve(link, reviews=kept, attempts=Attempts(), settled=False))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from pairs import Pair
+from pairs import CRM, Pair
 from test_guarded_passes import deleting, held, office, one_approval
 
 from bidisync import LinkState, OnDelete, Ref, Side
-from bidisync.approval import approve
-from bidisync.errors import Unavailable
+from bidisync.approval import approve, rearm
+from bidisync.errors import Rejected, Unavailable
 from bidisync.guards import Bounds
 from bidisync.model import Review, ReviewKind
 from bidisync.state import Link
@@ -156,6 +156,78 @@ async def test_after_an_approved_mass_the_daily_work_goes_on():
     pair.right.edit("r50", x="daily work")
     await pair.sweep()
     assert pair.left.records["l50"].fields["x"] == "daily work"
+
+
+def refusing(pair: Pair) -> Pair:
+    """The left system refuses every deletion: its records have invoices."""
+
+    def refuse(call: Call) -> None:
+        if call.verb == "delete":
+            raise Rejected("has invoices")
+
+    pair.left.before = refuse
+    return pair
+
+
+def deletes(pair: Pair) -> int:
+    return sum(call.verb == "delete" for call in pair.left.calls)
+
+
+async def test_a_refused_deletion_is_asked_for_once_and_a_person_is_told_once():
+    pair = refusing(await filled(deleting(OnDelete.PROPAGATE), 3))
+    pair.right.remove("r1")
+    for _ in range(5):
+        await pair.sweep(everything=True)
+    assert deletes(pair) == 1
+    (link,) = await pair.store.waiting()
+    assert [(review.kind, review.reason) for review in link.reviews] == [(ReviewKind.GONE, "delete_refused")]
+    assert pair.tally.states() == {LinkState.IN_SYNC: 2, LinkState.GONE: 1}
+    assert [entry.what for entry in await pair.store.journal(link.id)].count("delete") == 1
+    assert not await pair.store.unsettled()
+
+
+async def test_a_refused_deletion_is_tried_again_once_its_record_moved_or_a_person_says_so():
+    pair = refusing(await filled(deleting(OnDelete.PROPAGATE), 3))
+    pair.right.remove("r1")
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    pair.left.edit("l1", invoices="none")  # a field that nobody syncs
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    assert deletes(pair) == 2
+    pair.left.before = lambda call: None
+    await pair.sweep(everything=True)
+    assert "l1" in pair.left.records, "nothing says that it would be allowed now"
+    await rearm(pair.store, pair.clock, await pair.store.waiting())
+    await pair.sweep()
+    assert "l1" not in pair.left.records
+    assert (await pair.store.count()) == {"in_sync": 2, "tombstoned": 1}
+
+
+async def test_what_was_edited_after_a_refused_deletion_is_kept_for_that():
+    pair = refusing(await filled(deleting(OnDelete.PROPAGATE), 3))
+    pair.right.remove("r1")
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    pair.left.before = lambda call: None
+    pair.left.edit("l1", x="news")
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["deleted_right_edited_left"]
+    assert pair.left.values("l1")["x"] == "news"
+
+
+async def test_a_side_that_forbids_deletions_is_never_asked_to_delete():
+    pair = deleting(OnDelete.PROPAGATE)
+    pair.left.capabilities = CRM  # says nothing of deletions: the weakest is assumed
+    await filled(pair, 3)
+    pair.right.remove("r1")
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    assert deletes(pair) == 0
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["deleted_right"]
 
 
 class MovesAtOnce(MemoryStore):
