@@ -9,10 +9,9 @@ import attrs
 from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_plans, held_review
-from bidisync.proof import DELETE_REFUSED
 from bidisync.protocols import Clock
 from bidisync.retention import look_again
-from bidisync.state import FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
+from bidisync.state import DELETE_REFUSED, FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
 from bidisync.storage import StateStore
 
 TRIES = 10

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 
 import attrs
 
+from bidisync.conflicts import ask, fill_blanks
 from bidisync.guards import DAY_S, LEAST_SAMPLE, Act, Run, acts_of, shrunk, too_much
 from bidisync.index import Index
-from bidisync.model import Defer, Ref, Side, Snapshot
+from bidisync.model import ABSENT, Defer, Ref, Side, Snapshot
 from bidisync.parts import Parts, living
 from bidisync.reconcile import reconcile
 from bidisync.schema import OnDelete
@@ -24,10 +25,11 @@ from bidisync.state import Link
 
 @attrs.define
 class Forecast:
-    """The acts of a pass to come, by link, and what its lists looked like."""
+    """The acts of a pass to come, by link, and what its lists looked like; ``anew``: it is the first over its scope."""
 
     parts: Parts
     index: Index
+    anew: bool = False
     _acts: dict[str, tuple[str, ...]] = attrs.Factory(dict)
     _met: dict[frozenset[Ref], bool] = attrs.Factory(dict)  # two strangers, and whether either is a link already
     _linked: Counter[Side] = attrs.Factory(Counter)
@@ -38,19 +40,36 @@ class Forecast:
         self._linked[side] += number
 
     def moved(self, link: Link, side: Side, row: Snapshot, rows: Mapping[Ref, Snapshot]) -> None:
-        """A linked record moved: what would follow."""
+        """A linked record moved, or is due for something else: what would follow."""
         self._linked[side] += 1
-        self._moved[side] += 1
+        self._moved[side] += not _as_agreed(link, side, row)
         other = side.other
         id = link.on(other)
         complete = self.parts.replica(side).capabilities.row_is_complete
         if id is None or link.tombstoned or row.awaits or not complete:
             return
-        theirs = rows.get(Ref(other, id)) or _remembered(link, other)
+        shown = rows.get(Ref(other, id))
+        theirs = shown or _remembered(link, other)
         if theirs is not None:
-            left, right = (row, theirs) if side is Side.LEFT else (theirs, row)
-            plan = reconcile(self.parts.policy, link.base, left, right, link.reviews)
-            self._acts[link.id] = acts_of(plan)
+            self._decided(link, {side: row, other: theirs})
+            if self.anew and shown is None and self._unknown(row, theirs):
+                self._acts[link.id] = (*self._acts[link.id], *(Act.OVERWRITE.on(one) for one in Side))
+
+    def due(self, link: Link) -> None:
+        """A link is due again: what would follow if its records are as they were last seen."""
+        looks = {side: seen for side in Side if (seen := _remembered(link, side)) is not None}
+        if len(looks) == len(Side) and not link.tombstoned:
+            self._decided(link, looks)
+
+    def _unknown(self, row: Snapshot, remembered: Snapshot) -> bool:
+        """Whether a field that is new to the other side may be overwritten: nobody knows what that holds in it."""
+        careful = {group.name for group in self.parts.policy.groups if group.initial in (ask, fill_blanks)}
+        new = [field for field in self.parts.policy.fields if field.name not in remembered.fields]
+        return any(field.group not in careful and row.fields.get(field.name) is not None for field in new)
+
+    def _decided(self, link: Link, looks: Mapping[Side, Snapshot]) -> None:
+        plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)
+        self._acts[link.id] = acts_of(plan)
 
     async def stranger(self, link_id: str, side: Side, row: Snapshot, rows: Mapping[Ref, Snapshot]) -> None:
         """A record has no counterpart: whether one would be made, or what would follow if it meets another stranger."""
@@ -128,3 +147,15 @@ def _remembered(link: Link, side: Side) -> Snapshot | None:
     if id is None or shadow is None:
         return None
     return Snapshot(id, shadow.fields, shadow.version, unreadable=shadow.unreadable)
+
+
+def _as_agreed(link: Link, side: Side, row: Snapshot) -> bool:
+    """Whether a record is what it was and holds what was agreed on, as far as anything was: it did not change."""
+    shadow = link.shadow(side)
+    if shadow is None or shadow.version != row.version:
+        return False
+    return all(
+        name in link.base and link.base[name].on(side) == value
+        for name, value in row.fields.items()
+        if name in shadow.fields and value is not ABSENT
+    )

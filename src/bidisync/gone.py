@@ -13,8 +13,8 @@ import attrs
 from bidisync.guards import Occasion
 from bidisync.model import Plan, Ref, Review, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
-from bidisync.proof import DELETE_REFUSED, Looks
-from bidisync.state import Link, Missing
+from bidisync.proof import Looks
+from bidisync.state import DELETE_REFUSED, Link, Missing
 
 CANARIES = 3
 PASSES = 2

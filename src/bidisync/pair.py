@@ -29,6 +29,7 @@ from bidisync.place import claim, open_state
 from bidisync.protocols import Clock, ConflictStrategy, LockProvider, Observer, Replica
 from bidisync.records import Records
 from bidisync.schema import Field, OnDelete, Policy
+from bidisync.scope import scope_of
 from bidisync.storage import StateStore
 from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
@@ -183,6 +184,7 @@ async def open_pair(
             identity=identity,
             bounds=bounds,
             limits=limits,
+            scope=scope_of(policy),
             clock=clock,
             observers=told,
         )

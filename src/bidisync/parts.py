@@ -92,7 +92,8 @@ class Parts:
     * ``guard``: looks at each plan before anything is sent, and may hold it; by default none is held.
     * ``bounds``: how much may happen unasked in a pass and within a day.
     * ``scope``: says in words of its own what each field is mapped to, and under the name ``""``
-      which systems these are: where it changes, the fields concerned begin anew.
+      which systems these are: where it changes, the fields concerned begin anew, and one that is
+      added takes part from then on.
     * ``run``: the pass that these parts serve; a ``Sweep`` sets it.
     * ``clock``, ``chance``: time and randomness, by default those of the machine.
     * ``backoff``: how long a record that fails waits, and after how many attempts it is given up.

@@ -8,6 +8,7 @@ from bidisync.errors import Rejected, Unmappable
 from bidisync.model import ABSENT, Fields, Review, ReviewKind, Seen, Side, Snapshot, Verb, Versions, Write
 from bidisync.parts import Parts
 from bidisync.schema import alike
+from bidisync.state import DELETE_REFUSED
 
 Looks = Mapping[Side, Snapshot]
 """Both records of a link as they were seen."""
@@ -50,10 +51,6 @@ def left_over(parts: Parts, looks: Looks) -> tuple[Review, ...]:
         for snapshot in looks.values()
         for name in sorted(snapshot.left_over)
     )
-
-
-DELETE_REFUSED = "delete_refused"
-"""The reason under which a person is told that a system does not delete the survivor of a deletion."""
 
 
 def refused(parts: Parts, write: Write, looks: Looks, error: Rejected | Unmappable) -> list[Review]:

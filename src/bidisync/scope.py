@@ -2,7 +2,8 @@
 
 A base that was agreed on under another mapping says nothing about the values of now. So the
 base of such fields is dropped once, the sides meet again under the initial policy, and until
-both lists were read in full nothing is deleted.
+both lists were read in full nothing is deleted. A field that takes part since now has no base
+yet: whoever lacks it is looked at again, though no record moved.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from contextlib import suppress
 import attrs
 
 from bidisync.errors import Contended
-from bidisync.model import ReviewKind
+from bidisync.model import ReviewKind, Side
 from bidisync.parts import Parts
-from bidisync.proof import DELETE_REFUSED
-from bidisync.state import Attempts, Link
+from bidisync.schema import Policy
+from bidisync.state import DELETE_REFUSED, Attempts, Link
 
 EVERYTHING = ""
 """The name in a scope of what concerns every field: the systems and the kind of record."""
@@ -26,29 +27,44 @@ EVERYTHING = ""
 POLICY = ":policy"
 """The name in a scope of what the groups are configured to do: what it blocked is tried again."""
 
+
+def scope_of(policy: Policy) -> Mapping[str, str]:
+    """The scope of fields that are called the same on both sides: which they are, and what is declared of them."""
+    names = [field.name for field in policy.fields]
+    return {**dict(zip(names, names, strict=True)), POLICY: policy.name_of(group.name for group in policy.groups)}
+
+
 _SCOPE, _BASELINE = "scope", "baseline"
 
 
 async def begin_anew(parts: Parts) -> frozenset[str]:
-    """Drop the base of the fields whose mapping is not the one that this state was used with; their names."""
+    """Have the fields begin anew whose mapping is not the one that this state was used with; their names.
+
+    Those that it was not used with at all begin now. That nobody named the systems before does
+    not make them others.
+    """
     now = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(parts.scope.items())}
     stored = await parts.store.get_mark(_SCOPE)
     if not now or stored == json.dumps(now):
         return frozenset()
-    before: Mapping[str, str] = json.loads(stored) if stored else now
-    changed = frozenset(name for name in now if before.get(name, now[name]) != now[name])
+    before: Mapping[str, str] = json.loads(stored) if stored else {}
+    fields = frozenset(field.name for field in parts.policy.fields)
+    changed = frozenset(name for name in now if name in before and before[name] != now[name])
     if EVERYTHING in changed:
-        changed = frozenset(field.name for field in parts.policy.fields)
-    if changed - {POLICY}:
-        await parts.store.set_mark(_BASELINE, "pending")
+        changed = fields
+    added = (now.keys() - before.keys()) & (fields | {POLICY})
+    concerned = (changed | added) - {POLICY}
+    if concerned:
+        if stored:
+            await parts.store.set_mark(_BASELINE, "pending")
         async for links in parts.store.links():
             for link in links:
-                await _forget_base(parts, link, changed)
-    if changed:
+                await _begin_again(parts, link, changed - {POLICY}, concerned & fields)
+    if changed or added:
         for link in await parts.store.waiting():
             await _try_again(parts, link)
     await parts.store.set_mark(_SCOPE, json.dumps(now))
-    return changed - {POLICY}
+    return concerned
 
 
 async def _try_again(parts: Parts, link: Link) -> None:
@@ -60,16 +76,26 @@ async def _try_again(parts: Parts, link: Link) -> None:
             await parts.store.save(attrs.evolve(link, reviews=kept, attempts=Attempts(), settled=False))
 
 
-async def _forget_base(parts: Parts, link: Link, fields: frozenset[str]) -> None:
-    while not link.tombstoned and fields & set(link.base):
-        base = {name: agreed for name, agreed in link.base.items() if name not in fields}
+async def _begin_again(parts: Parts, link: Link, dropped: frozenset[str], wanted: frozenset[str]) -> None:
+    """The link without a base of the dropped fields; due again, too, where it lacks one of the wanted."""
+    while not link.tombstoned and (dropped & set(link.base) or _lacks(link, wanted)):
+        base = {name: agreed for name, agreed in link.base.items() if name not in dropped}
         try:
             await parts.store.save(attrs.evolve(link, base=base, settled=False))
         except Contended:
             found = await parts.store.load(link.refs)
-            link = next(iter(found.values()), attrs.evolve(link, base={}))
+            if not found:
+                return
+            link = next(iter(found.values()))
         else:
             return
+
+
+def _lacks(link: Link, fields: frozenset[str]) -> bool:
+    """Whether two linked records were last looked at without one of these fields, or never agreed on it."""
+    shadows = [link.shadow(side) for side in Side]
+    known = [link.base, *(() if shadow is None else shadow.fields for shadow in shadows)]
+    return len(link.refs) == len(Side) and any(name not in names for names in known for name in fields)
 
 
 async def in_baseline(parts: Parts) -> bool:

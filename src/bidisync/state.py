@@ -181,6 +181,8 @@ class Missing:
     passes: int = 1
 
 
+DELETE_REFUSED = "delete_refused"
+"""The reason under which a person is told that a system does not delete the survivor of a deletion."""
 FORGET = "forget"
 """Who ended a link whose values were erased."""
 OPERATOR = "operator"

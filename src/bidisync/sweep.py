@@ -27,7 +27,7 @@ from bidisync.model import Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import living
 from bidisync.roll import Roll
-from bidisync.scope import baseline_done
+from bidisync.scope import baseline_done, in_baseline
 from bidisync.state import Attempts, Link
 
 Progress = Callable[[int, int], None]
@@ -98,11 +98,13 @@ class Sweep:
     ) -> Tally:
         """One pass, in up to ``rounds`` rounds: a later one takes up only what is still open.
 
-        ``everything`` reads both sides in full and finds what is missing. With ``side`` only
-        changes seen on that side are dealt with. Raises ``Unavailable``, ``RateLimited`` and
-        ``Unauthorized`` when a system fails as a whole; what was done until then is kept.
+        ``everything`` reads both sides in full and finds what is missing, as does the first pass
+        over another scope. With ``side`` only changes seen on that side are dealt with. Raises
+        ``Unavailable``, ``RateLimited`` and ``Unauthorized`` when a system fails as a whole; what
+        was done until then is kept.
         """
         parts, tally = self.engine.parts, Tally(lean=self.lean)
+        everything = everything or (side is None and await in_baseline(parts))
         began = parts.clock.monotonic()
         occasion = Occasion.FULL if everything else Occasion.POLL
         run = Run(parts.chance.token()[:16], occasion)
@@ -127,7 +129,8 @@ class Sweep:
         store = self.engine.parts.store
         first = await store.get_mark(CONTACT) is None
         run = attrs.evolve(run, first_contact=first)
-        work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index))
+        anew = await in_baseline(self.engine.parts)
+        work = _Work(self.keep_rows, Forecast(self.engine.parts, self.engine.index, anew))
         await self._take_up(work, everything)
         whole = {listed for listed in READ_ORDER if await self._lists_all(listed, everything)}
         cursors = {listed: await self._read(listed, work, tally, everything, side) for listed in READ_ORDER}
@@ -176,6 +179,7 @@ class Sweep:
         for link in await store.unsettled():
             if link.attempts.next_at <= now:
                 work.add(link.id, link.origin)
+                work.forecast.due(link)
         for link in await store.watched():
             if link.watch is not None and link.watch.next_at <= now:
                 work.add(link.id, link.origin)

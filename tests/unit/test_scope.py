@@ -1,0 +1,206 @@
+"""What begins anew where the state was made for something else: another mapping, another policy, one field more."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from pairs import ERP, Pair
+from test_deletions_and_approvals import filled
+from test_guarded_passes import deleting, held
+
+from bidisync import Field, LinkState, Ref, Side, Sweep, ask, open_pair, prefer_left
+from bidisync.model import Value
+from bidisync.stores.memory import MemoryStore
+from bidisync.testing.replica import MemoryReplica
+
+NAMES = ("name", "born", "x", "y")
+
+
+def with_fields(pair: Pair, *names: str, **initial: object) -> Pair:
+    """The pair, where these fields take part from now on; the groups have this initial policy."""
+    policy = Pair().policy
+    pair.policy = attrs.evolve(
+        policy,
+        fields=[field for field in policy.fields if field.name in names],
+        groups=[attrs.evolve(group, **initial) for group in policy.groups],
+        on_delete=pair.policy.on_delete,
+        deletes_on=pair.policy.deletes_on,
+    )
+    pair.more["scope"] = {name: name for name in names}
+    for replica in (pair.left, pair.right):
+        replica.names = names
+        replica.shows = frozenset(names)
+    return pair
+
+
+@attrs.define
+class Shown(MemoryReplica):
+    """A replica that shows some of what its records hold."""
+
+    shows: frozenset[str] = frozenset(NAMES)
+
+    def _snapshot(self, id, *, row):
+        seen = super()._snapshot(id, row=row)
+        return attrs.evolve(seen, fields={name: value for name, value in seen.fields.items() if name in self.shows})
+
+
+def office(number: int, left: Value, right: Value, **more: object) -> Pair:
+    """So many records on both sides, the same but for ``x``, which takes no part so far."""
+    plain = Pair()
+    pair = Pair(
+        left=Shown("l", capabilities=plain.left.capabilities),
+        right=Shown("r", capabilities=more.pop("erp", ERP)),
+        more=more,
+    )
+    for n in range(number):
+        pair.left.add(name=f"P{n}", born=f"b{n}", x=left, y="same")
+        pair.right.add(name=f"P{n}", born=f"b{n}", x=right, y="same")
+    return with_fields(pair, "name", "born", "y")
+
+
+@pytest.mark.parametrize("everything", [True, False])
+async def test_a_field_that_is_added_catches_up_though_no_record_moves(everything):
+    pair = office(3, left="known", right=None)
+    await pair.sweep(everything=True)
+    with_fields(pair, *NAMES)
+    await pair.sweep(everything=everything)
+    assert {pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)} == {"known"}
+    writes = pair.writes()
+    await pair.sweep(everything=True)
+    assert pair.writes() == writes
+    assert pair.tally.states() == {LinkState.IN_SYNC: 3}
+
+
+async def test_a_hint_is_enough_for_a_field_that_is_added():
+    pair = office(1, left="known", right=None)
+    await pair.sweep(everything=True)
+    await (await with_fields(pair, *NAMES).engine()).sync(Ref(Side.LEFT, "l1"))
+    assert pair.right.values("r1")["x"] == "known"
+
+
+async def test_a_field_that_is_added_leaves_the_edits_of_all_others_what_they_are():
+    pair = office(30, left="known", right=None)
+    await pair.sweep(everything=True)
+    pair.left.edit("l1", y="edited")
+    await with_fields(pair, *NAMES).sweep(everything=True)
+    assert pair.right.values("r1")["y"] == "edited", "an edit is no conflict, and waits for nobody"
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 31)} == {"known"}
+    assert not await pair.store.waiting()
+
+
+async def test_values_of_an_added_field_that_differ_are_for_a_person_and_none_is_overwritten():
+    pair = office(3, left="L", right="R")
+    await pair.sweep(everything=True)
+    for _ in range(3):
+        await with_fields(pair, *NAMES).sweep(everything=True)
+    assert {pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)} == {"R"}
+    assert pair.tally.states() == {LinkState.CONFLICT: 3}
+
+
+@pytest.mark.parametrize("everything", [True, False])
+@pytest.mark.parametrize("follows", [True, False])
+async def test_a_field_that_is_added_overwrites_nobody_by_the_dozen_unasked(everything, follows):
+    pair = office(60, left="L", right="R", erp=attrs.evolve(ERP, changed_since=follows))
+    pair.left.capabilities = attrs.evolve(pair.left.capabilities, changed_since=follows)
+    await pair.sweep(everything=True)
+    await with_fields(pair, *NAMES, initial=prefer_left).sweep(everything=everything)
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 61)} == {"R"}
+    (plan,) = await held(pair)
+    assert (plan.reason, len(plan.links)) == ("mass_overwrite", 60)
+
+
+async def test_a_mass_is_foreseen_also_where_the_rows_are_too_many_to_be_kept():
+    pair = office(60, left="L", right="R")
+    await pair.sweep(everything=True)
+    engine = await with_fields(pair, *NAMES, initial=prefer_left).engine()
+    await Sweep(engine, keep_rows=2).run()
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 61)} == {"R"}
+    assert [plan.reason for plan in await held(pair)] == ["mass_overwrite"]
+
+
+async def test_a_field_that_comes_back_brings_along_what_was_edited_meanwhile():
+    pair = with_fields(office(2, left="old", right="old"), *NAMES)
+    await pair.sweep(everything=True)
+    await with_fields(pair, "name", "born", "y").sweep(everything=True)
+    pair.left.edit("l1", x="new")
+    await pair.sweep(everything=True)
+    await with_fields(pair, *NAMES).sweep(everything=True)
+    assert pair.right.values("r1")["x"] == "new"
+    assert not await pair.store.waiting()
+
+
+async def test_a_scope_that_is_given_for_the_first_time_drops_nothing():
+    pair = await filled(deleting(), 3)
+    pair.left.edit("l1", y="edited")
+    pair.right.remove("r2")
+    pair.more["scope"] = {"": "the firm", **{name: name for name in NAMES}}
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    assert pair.right.values("r1")["y"] == "edited", "what was agreed on before still counts"
+    assert "l2" not in pair.left.records, "a deletion is no suspicion of another scope"
+
+
+async def test_naming_the_systems_later_does_not_make_them_others():
+    pair = with_fields(office(2, left="known", right=None), *NAMES)
+    await pair.sweep(everything=True)
+    pair.left.edit("l1", y="L")
+    pair.more["scope"] = {"": "the firm", **pair.more["scope"]}
+    await pair.sweep(everything=True)
+    assert pair.right.values("r1")["y"] == "L"
+
+
+async def test_a_policy_that_settles_what_the_old_one_left_open_overwrites_nobody_by_the_dozen():
+    pair = with_fields(office(60, left="same", right="same"), *NAMES, strategy=ask)
+    await pair.sweep(everything=True)
+    for n in range(1, 41):
+        pair.left.edit(f"l{n}", x="L"), pair.right.edit(f"r{n}", x="R")
+    await pair.sweep()
+    assert pair.tally.states()[LinkState.CONFLICT] == 40
+    with_fields(pair, *NAMES, strategy=prefer_left)
+    pair.more["scope"] = {**pair.more["scope"], ":policy": "the left side wins"}
+    await pair.sweep()
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 41)} == {"R"}
+    assert [(plan.reason, len(plan.links)) for plan in await held(pair)] == [("mass_overwrite", 40)]
+
+
+class Shop:
+    """A store as it stands in ``docs/pair.md``."""
+
+    def __init__(self, *rows):
+        self.rows = {row["id"]: {**row, "version": 1} for row in rows}
+
+    def all(self):
+        return [dict(row) for row in self.rows.values()]
+
+    def get(self, id):
+        return self.rows.get(id)
+
+    def add(self, fields):
+        self.rows[fields["id"]] = {**fields, "version": 1}
+        return self.rows[fields["id"]]
+
+    def change(self, id, fields, version):
+        self.rows[id] = {**self.rows[id], **fields, "version": int(version) + 1}
+        return self.rows[id]
+
+
+async def test_a_pair_that_is_opened_with_another_strategy_settles_what_waited():
+    left, right, state = Shop({"id": "1", "t": "a"}), Shop({"id": "1", "t": "a"}), MemoryStore()
+    common = {"fields": [Field("t", "g"), Field("id", "g")], "match": ["id"], "state": state}
+    async with open_pair(left, right, **common) as pair:
+        await pair.sync()
+        left.change("1", {"t": "L"}, "1"), right.change("1", {"t": "R"}, "1")
+        await pair.sync()
+    assert [link.state for link in await state.waiting()] == [LinkState.CONFLICT]
+    async with open_pair(left, right, strategy=prefer_left, **common) as pair:
+        await pair.sync()
+    assert (right.rows["1"]["t"], await state.waiting()) == ("L", [])
+
+
+async def test_a_pair_that_is_opened_with_one_field_more_brings_it_along():
+    left, right = Shop({"id": "1", "t": "a", "u": "known"}), Shop({"id": "1", "t": "a", "u": None})
+    state = MemoryStore()
+    for names in (["id", "t"], ["id", "t", "u"]):
+        async with open_pair(left, right, fields=names, match=["id"], state=state) as pair:
+            await pair.sync()
+    assert right.rows["1"]["u"] == "known"
