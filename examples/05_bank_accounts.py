@@ -6,6 +6,7 @@ is edited later becomes a task for somebody at Advoware's desk.
 """
 
 import asyncio
+import sys
 
 from bidisync import (
     NUMBERED,
@@ -97,6 +98,7 @@ async def main() -> None:
             known = desk.create(beteiligteId=one, iban="AT61 1904 3002 3457 3201", kontoinhaber="Beispiel")
             new = desk.create(beteiligteId=two, iban="de89 3704 0044 0532 0130 00", bankname="Musterbank")
             desk.create(beteiligteId=two, iban="DE89370400440532013001")
+            desk.create(beteiligteId=one, iban="DE02120300000000202051")
 
             engine = await accounts_of(sync.remotes, parties, state)
             await Sweep(engine).run(everything=True)
@@ -104,14 +106,15 @@ async def main() -> None:
             for task in await tasks(state, TEXTS):
                 print("to do:", task.text)
 
-            (held,) = [task.approves for task in await tasks(state, TEXTS) if task.approves]
-            await approve(state, SystemClock(), held)
+            held = {task.refs[0].id: task.approves for task in await tasks(state, TEXTS) if task.approves}
+            if await approve(state, SystemClock(), held[new]) is None:
+                sys.exit("the account moved since it was shown: compare it again")
             await Sweep(engine).run()
             print("approved:", desk.records[new]["advowareKontoId"], desk.records[new]["syncStatus"])
 
             desk.edit(new, bankname="Musterbank Nord")
             await Sweep(engine).run()
-            print("to do:", [task.text for task in await tasks(state, TEXTS)][-1])
+            print("to do:", next(task.text for task in await tasks(state, TEXTS) if task.reason == "read_only"))
             assert [row["bankname"] for row in erp.accounts.rows.values()] == [None, "Musterbank"]
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended, Misconfigured
-from bidisync.guards import HeldPlan, held_plans, held_review
+from bidisync.guards import HeldPlan, held_by, held_review
 from bidisync.protocols import Clock
 from bidisync.retention import look_again
 from bidisync.state import DELETE_REFUSED, FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
@@ -18,12 +18,13 @@ TRIES = 10
 
 
 async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | None:
-    """Let the held plans of this digest go; ``None`` where nothing that waits has it (any more).
+    """Let exactly the plans of this digest go; ``None``: nothing that waits has it (any more), and nothing was let go.
 
-    Whatever moved meanwhile has another digest and stays held.
+    A digest names either everything that is held under one reason (``held_plans``) or the plan
+    of one link alone (``Task.approves``). Whatever moved meanwhile has another one and stays held.
     """
     waiting = await store.waiting()
-    found = next((held for held in held_plans(waiting) if held.digest == digest), None)
+    found = held_by(waiting, digest)
     if found is None:
         return None
     named = set(found.links)

@@ -244,6 +244,19 @@ def held_plans(links: Iterable[Link]) -> tuple[HeldPlan, ...]:
     return tuple(sorted(found, key=lambda held: (-len(held.links), held.reason)))
 
 
+def held_by(links: Iterable[Link], digest: str) -> HeldPlan | None:
+    """What an approval of this digest lets go: the plans of one reason together, or the plan of one link alone."""
+    waiting = list(links)
+    for held in held_plans(waiting):
+        if held.digest == digest:
+            return held
+    for link in waiting:
+        review = held_review(link)
+        if review is not None and review.plan == digest:
+            return HeldPlan(digest, review.reason, (link.id,))
+    return None
+
+
 def held_review(link: Link) -> Review | None:
     """The review of a link whose plan waits for an approval."""
     return next((review for review in link.reviews if review.kind is ReviewKind.HELD and review.plan), None)

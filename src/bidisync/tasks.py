@@ -24,7 +24,11 @@ In them ``{fields}``, ``{left}``, ``{right}`` and ``{reason}`` stand for what th
 
 @attrs.frozen
 class Task:
-    """One thing to do by hand. ``approves`` is the digest that ``approve`` takes, where a plan is held."""
+    """One thing to do by hand.
+
+    ``approves`` is the digest that ``approve`` takes, where a plan is held: it lets this plan go
+    and no other, however many wait.
+    """
 
     link_id: str
     refs: tuple[Ref, ...]

@@ -8,7 +8,7 @@ import attrs
 from pairs import CRM, Pair
 from test_guarded_passes import deleting, held, office, one_approval
 
-from bidisync import LinkState, OnDelete, Ref, Side
+from bidisync import LinkState, NeedsApproval, OnDelete, Ref, Side, tasks
 from bidisync.approval import approve, rearm
 from bidisync.errors import Rejected, Unavailable
 from bidisync.guards import Bounds
@@ -228,6 +228,28 @@ async def test_a_side_that_forbids_deletions_is_never_asked_to_delete():
     assert deletes(pair) == 0
     (link,) = await pair.store.waiting()
     assert [review.reason for review in link.reviews] == ["deleted_right"]
+
+
+async def test_each_of_several_held_plans_is_approved_alone_by_the_digest_of_its_task():
+    pair = await office(3)
+    pair.more["guard"] = NeedsApproval({"x"}, {Side.RIGHT})
+    for n in (1, 2, 3):
+        pair.left.edit(f"l{n}", x=f"account {n}")
+    await pair.sweep()
+    first, second, third = await tasks(pair.store, {})
+    plan = await approve(pair.store, pair.clock, second.approves)
+    assert plan is not None and plan.links == (second.link_id,)
+    assert await approve(pair.store, pair.clock, "nobody's") is None
+    await pair.sweep()
+    assert [pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)] == ["old", "account 2", "old"]
+    pair.left.edit("l1", x="another account")
+    await pair.sweep()
+    assert await approve(pair.store, pair.clock, first.approves) is None, "what was edited since is another plan"
+    (both,) = await held(pair)
+    assert both.links == (first.link_id, third.link_id), "together they have a digest, too"
+    assert await approve(pair.store, pair.clock, both.digest) == both
+    await pair.sweep()
+    assert [pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)] == ["another account", "account 2", "account 3"]
 
 
 class MovesAtOnce(MemoryStore):
