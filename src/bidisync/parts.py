@@ -14,12 +14,12 @@ from bidisync.events import Event
 from bidisync.guards import Bounds, Run
 from bidisync.identity import Identity
 from bidisync.mapping import FieldMapper, Mapped
-from bidisync.model import LinkState, Plan, Side
+from bidisync.model import Deletion, LinkState, Plan, Side
 from bidisync.protocols import Chance, ChangeDetector, Clock, Guard, LockProvider, Observer, Replica
 from bidisync.records import RecordReplica
 from bidisync.references import Referring
 from bidisync.retry import Backoff
-from bidisync.schema import Policy
+from bidisync.schema import OnDelete, Policy
 from bidisync.state import Link
 from bidisync.storage import StateStore
 
@@ -128,6 +128,12 @@ class Parts:
     def __attrs_post_init__(self) -> None:
         can = {side: replica.capabilities for side, replica in self.replicas.items()}
         object.__setattr__(self, "policy", self.policy.within(can))
+        final = [side for side in Side if side in self.policy.deletes_on and can[side].deletion is Deletion.HARD]
+        if self.policy.on_delete is OnDelete.ARCHIVE and final:
+            raise Misconfigured(
+                f"the {final[0].value} side can't archive, it deletes for good: use OnDelete.PROPAGATE if that "
+                "is meant, or leave that side out of deletes_on"
+            )
         named = {field.name for field in self.policy.fields}
         strange = sorted(self.identity.fields - named)
         if strange:

@@ -87,11 +87,18 @@ def one_way(to: Side) -> Owner:
 
 
 class OnDelete(enum.Enum):
-    """What follows when a record was deleted on one side and untouched on the other."""
+    """What follows when a record was deleted on one side and untouched on the other.
+
+    ``REVIEW`` leaves both as they are and tells a person. ``PROPAGATE`` deletes the other record,
+    too, for good where its system deletes so. ``ARCHIVE`` does the same only on a side from which
+    it can be brought back, and is refused for one that deletes for good. ``IGNORE`` ends the link
+    and leaves the other record alone. What was edited meanwhile is for a person under all of
+    them but ``IGNORE``.
+    """
 
     REVIEW = "review"
     PROPAGATE = "propagate"
-    ARCHIVE = "archive"  # like propagate, to a replica that archives instead of deleting
+    ARCHIVE = "archive"
     IGNORE = "ignore"
 
 
@@ -232,6 +239,9 @@ class Policy:
     _by_name: Mapping[str, Field] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.on_delete, OnDelete):
+            known = ", ".join(str(one) for one in OnDelete)
+            raise Misconfigured(f"what follows a deletion is {known}, and not {self.on_delete!r}")
         names = [group.name for group in self.groups]
         fields = [field.name for field in self.fields]
         for kind, items in (("group", names), ("field", fields)):
