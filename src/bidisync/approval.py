@@ -9,9 +9,20 @@ import attrs
 from bidisync.create import UNCONFIRMED
 from bidisync.errors import Contended, Misconfigured
 from bidisync.guards import HeldPlan, held_by, held_review
+from bidisync.model import Ref, Side
 from bidisync.protocols import Clock
 from bidisync.retention import look_again
-from bidisync.state import DELETE_REFUSED, FORGET, OPERATOR, Attempts, Journaled, Link, Retention, Tombstone
+from bidisync.state import (
+    BROUGHT_BACK,
+    DELETE_REFUSED,
+    FORGET,
+    OPERATOR,
+    Attempts,
+    Journaled,
+    Link,
+    Retention,
+    Tombstone,
+)
 from bidisync.storage import StateStore
 
 TRIES = 10
@@ -42,16 +53,25 @@ async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
     """Try these links again from the beginning, dead or put off; how many there were.
 
     A create of which nobody can tell what became is sent again, and so is a deletion that was
-    refused: only a person may say so.
+    refused. A record that was brought back alone is a new one from then on, and gets a
+    counterpart: only a person may say so.
     """
 
     def fresh(link: Link) -> Link:
+        if link.missing is not None and any(review.reason == BROUGHT_BACK for review in link.reviews):
+            return _of_the_survivor(link, link.missing.side.other)
         doubts = tuple(review for review in link.reviews if review.reason not in (UNCONFIRMED, DELETE_REFUSED))
         return attrs.evolve(link, attempts=Attempts(), reviews=doubts, settled=False)
 
     chosen = [link for link in links if not link.tombstoned]
     await _change(store, clock, chosen, "retry", fresh)
     return len(chosen)
+
+
+def _of_the_survivor(link: Link, side: Side) -> Link:
+    """A link that knows only the record of that side; it takes the place of the one before."""
+    anew = attrs.evolve(Link.begin(Ref(side, link.on(side) or "")), retention=link.retention)
+    return attrs.evolve(anew, fence=link.fence, revision=link.revision) if anew.id == link.id else anew
 
 
 async def unlink(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
@@ -126,8 +146,9 @@ async def _change(
     for link in links:
         for _ in range(TRIES):
             entry = Journaled(link.id, clock.now(), what, reason="operator")
+            changed = change(link)
             try:
-                await store.save(change(link), journal=[entry])
+                await store.save(changed, journal=[entry], absorbs=[] if changed.id == link.id else [link])
                 break
             except Contended:
                 link = next(iter((await store.load(link.refs)).values()), link)

@@ -60,7 +60,7 @@ from bidisync.replay import Replayed, replay
 from bidisync.retry import counts
 from bidisync.scope import begin_anew, in_baseline
 from bidisync.spawn import beside, group_by_group
-from bidisync.state import Attempts, Journaled, Link, Shadow, Tombstone
+from bidisync.state import BROUGHT_BACK, Attempts, Journaled, Link, Shadow, Tombstone
 from bidisync.twins import look_for_twin
 from bidisync.values import Unread, read
 
@@ -381,7 +381,10 @@ class Engine:
         _named_are_linked(theirs)
         looks = {ref.side: mine, other: theirs}
         effects.looks.update(looks)
-        return self._done(ref, await beside(self._settle(link, looks, lease, effects), self._learn(looks)), effects)
+        link = await beside(self._settle(link, looks, lease, effects), self._learn(looks))
+        if link.tombstoned:  # what was just learnt is over, and nobody new is like it
+            await self.parts.store.forget(link.refs)
+        return self._done(ref, link, effects)
 
     async def _impose_held(
         self, choose: Choose, by: str, ref: Ref, link: Link, lease: Lease, effects: Effects
@@ -579,7 +582,8 @@ def _named_are_linked(snapshot: Snapshot) -> None:
 
 def _restored(link: Link) -> Link:
     """The link of a record that somebody brought back: what both sides agreed on is over."""
-    return attrs.evolve(link, tombstone=None, missing=None, base={}, reviews=(), settled=False)
+    back = Review(ReviewKind.GONE, BROUGHT_BACK)
+    return attrs.evolve(link, tombstone=None, missing=None, base={}, reviews=(back,), settled=False)
 
 
 def _as_it_was(links: Mapping[Ref, Link], ref: Ref, snapshot: Snapshot) -> bool:

@@ -14,7 +14,7 @@ from bidisync.guards import Occasion
 from bidisync.model import Plan, Ref, Review, ReviewKind, Side, Snapshot
 from bidisync.parts import Parts
 from bidisync.proof import Looks
-from bidisync.state import DELETE_REFUSED, Link, Missing
+from bidisync.state import BROUGHT_BACK, DELETE_REFUSED, Link, Missing
 
 CANARIES = 3
 PASSES = 2
@@ -101,6 +101,8 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
             missing = attrs.evolve(missing, since=parts.clock.now(), passes=0)
             return attrs.evolve(link, missing=missing), Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
         certain = certain and alive is True
+    if plan.reviews and _told(link, BROUGHT_BACK) and not link.base:
+        return link, _for_a_person(BROUGHT_BACK)
     if not plan.writes:
         return link, plan
     lost, kept = gone[0], gone[0].other
@@ -116,8 +118,12 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
 def _refused_already(link: Link, kept: Side, survivor: Snapshot) -> bool:
     """Whether this very state of the survivor was refused to be deleted; its values are as agreed on, or it is kept."""
     shadow = link.shadow(kept)
-    refused = any(review.reason == DELETE_REFUSED for review in link.reviews)
-    return refused and shadow is not None and shadow.version == survivor.version
+    return _told(link, DELETE_REFUSED) and shadow is not None and shadow.version == survivor.version
+
+
+def _told(link: Link, reason: str) -> bool:
+    """Whether a person has been told of the link for this reason."""
+    return any(review.reason == reason for review in link.reviews)
 
 
 def _missing(parts: Parts, link: Link, side: Side) -> Missing:

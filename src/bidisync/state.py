@@ -183,6 +183,8 @@ class Missing:
 
 DELETE_REFUSED = "delete_refused"
 """The reason under which a person is told that a system does not delete the survivor of a deletion."""
+BROUGHT_BACK = "brought_back"
+"""The reason under which a person is asked about a record that shows up again, and whose counterpart is still gone."""
 FORGET = "forget"
 """Who ended a link whose values were erased."""
 OPERATOR = "operator"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 from pairs import CRM, Pair
-from test_guarded_passes import deleting, held, office, one_approval
+from test_guarded_passes import DELETABLE, deleting, held, office, one_approval
 
-from bidisync import LinkState, NeedsApproval, OnDelete, Ref, Side, tasks
+from bidisync import Deletion, LinkState, Misconfigured, NeedsApproval, OnDelete, Ref, Side, tasks
 from bidisync.approval import approve, rearm
 from bidisync.errors import Rejected, Unavailable
 from bidisync.guards import Bounds
@@ -17,6 +18,7 @@ from bidisync.state import Link
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing import Call
 from bidisync.testing.clock import ManualClock
+from bidisync.testing.replica import Stored
 
 
 async def filled(pair: Pair, number: int) -> Pair:
@@ -158,6 +160,71 @@ async def test_after_an_approved_mass_the_daily_work_goes_on():
     assert pair.left.records["l50"].fields["x"] == "daily work"
 
 
+@pytest.mark.parametrize("begun", list(Side))
+async def test_a_record_that_is_entered_again_under_its_id_gets_a_new_counterpart_once_a_person_says_so(begun):
+    pair = deleting(OnDelete.PROPAGATE)
+    pair.left.capabilities = attrs.evolve(DELETABLE, keeps_notes=False)
+    for n in range(3):  # a link is named after the record that it began with
+        (pair.left if begun is Side.LEFT else pair.right).add(name=f"P{n}", born=f"b{n}", x=None, y=None)
+    await pair.sweep(everything=True)
+    pair.right.remove("r1")
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    assert set(pair.left.records) == {"l2", "l3"}
+    pair.right.records["r1"] = Stored({"name": "P0", "born": "b0", "x": "again", "y": None}, 1000, 0.0)
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [(review.kind, review.reason) for review in link.reviews] == [(ReviewKind.GONE, "brought_back")]
+    assert set(pair.left.records) == {"l2", "l3"}, "nothing is made again unasked"
+    assert await rearm(pair.store, pair.clock, [link]) == 1
+    await pair.sweep()
+    assert pair.left.values("l4")["x"] == "again"
+    assert (await pair.store.count()) == {"in_sync": 3}
+    pair.left.edit("l4", y="an edit")
+    await pair.sweep(everything=True)
+    assert pair.right.values("r1")["y"] == "an edit"
+
+
+async def test_whoever_is_entered_again_under_another_id_after_a_deletion_that_travelled_is_made_again():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+    pair.right.remove("r1")
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    pair.right.add(name="P0", born="b0", x="again", y=None)
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    assert set(pair.left.records) == {"l2", "l3", "l4"}
+    assert (await pair.store.count()) == {"in_sync": 3, "tombstoned": 1}
+
+
+async def test_a_record_that_comes_back_as_its_counterpart_does_is_no_new_one():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+    left, right = pair.left.records["l1"], pair.right.records.pop("r1")
+    for _ in range(2):
+        await pair.sweep(everything=True)
+    pair.left.records["l1"], pair.right.records["r1"] = left, right
+    await pair.sweep(everything=True)
+    assert (await pair.store.count()) == {"in_sync": 3}
+    assert len(pair.left.records) == len(pair.right.records) == 3
+
+
+async def test_where_people_deleted_both_a_record_that_comes_back_is_for_a_person_for_that_reason():
+    pair = await office(3)
+    left = pair.left.records.pop("l1")
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    pair.left.records["l1"] = attrs.evolve(left, version=1000)
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [(review.kind, review.reason) for review in link.reviews] == [(ReviewKind.GONE, "brought_back")]
+    assert len(pair.right.records) == 2
+    pair.left.remove("l1")
+    await pair.sweep(everything=True)
+    assert not await pair.store.waiting(), "and deleted again it is over"
+
+
 def refusing(pair: Pair) -> Pair:
     """The left system refuses every deletion: its records have invoices."""
 
@@ -228,6 +295,21 @@ async def test_a_side_that_forbids_deletions_is_never_asked_to_delete():
     assert deletes(pair) == 0
     (link,) = await pair.store.waiting()
     assert [review.reason for review in link.reviews] == ["deleted_right"]
+
+
+async def test_archiving_is_refused_where_a_side_deletes_for_good():
+    pair = deleting(OnDelete.ARCHIVE)
+    pair.left.capabilities = attrs.evolve(CRM, deletion=Deletion.HARD)
+    with pytest.raises(Misconfigured, match="the left side can't archive, it deletes for good"):
+        await pair.engine()
+    pair.policy = attrs.evolve(pair.policy, deletes_on=frozenset({Side.RIGHT}))
+    await pair.engine()
+
+
+@pytest.mark.parametrize("wrong", ["propagate", "nonsense", None, Side.LEFT])
+def test_what_follows_a_deletion_is_one_of_four_answers_and_no_word(wrong):
+    with pytest.raises(Misconfigured, match=r"what follows a deletion is OnDelete\.REVIEW, OnDelete\.PROPAGATE"):
+        attrs.evolve(Pair().policy, on_delete=wrong)
 
 
 async def test_each_of_several_held_plans_is_approved_alone_by_the_digest_of_its_task():
