@@ -50,7 +50,7 @@ from bidisync.looking import Rows, brought_news, look, nothing_new, twin_due
 from bidisync.meet import Meeting
 from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, ReviewKind, Side, Snapshot, Verb
 from bidisync.notes import show
-from bidisync.outcome import NOT_FOUND, Effects, Outcome
+from bidisync.outcome import NOT_FOUND, NOT_LINKED, Effects, Outcome
 from bidisync.parts import Parts, living
 from bidisync.plain import carry, plain_update, together
 from bidisync.proof import Looks
@@ -116,10 +116,11 @@ class Engine:
         return self if self.parts.run.id else self.during(Run(self.parts.chance.token()[:16]))
 
     async def sync(
-        self, ref: Ref, rows: Rows | None = None, known: Link | None = None, effects: Effects | None = None
+        self, ref: Ref | str, rows: Rows | None = None, known: Link | None = None, effects: Effects | None = None
     ) -> Outcome:
         """Bring one record into step, from wherever it stands, and say how it stands then.
 
+        ``ref`` may be written, as ``left:ID`` or ``right:ID``; here and wherever one record is named.
         ``known`` is its link as somebody has just read it, where it has two records already and
         nobody was at work on it: an intent from then says nothing of who is by now. ``effects``
         are what was done for it already.
@@ -127,19 +128,20 @@ class Engine:
         a whole system. Everything else becomes the outcome's state.
         """
         engine = self._in_a_run()
-        return await engine._observed(ref, Engine._sync_held, rows or {}, known, effects or Effects())
+        return await engine._observed(Ref.of(ref), Engine._sync_held, rows or {}, known, effects or Effects())
 
-    async def impose(self, ref: Ref, choose: Choose, *, by: str) -> Outcome:
+    async def impose(self, ref: Ref | str, choose: Choose, *, by: str) -> Outcome:
         """Give both sides of a linked record the values that a person chose, and bring the rest into step.
 
         Guards do not hold what a person decided record by record. A record without a
-        counterpart, or with one side gone, stays as it is.
+        counterpart, or with one side gone, stays as it is, and one that nobody has is told as
+        ``NOT_FOUND``.
         """
 
         def work(engine: Engine, ref: Ref, link: Link, lease: Lease, _: Rows, effects: Effects) -> Awaitable[Outcome]:
             return engine._impose_held(choose, by, ref, link, lease, effects)
 
-        return await self._in_a_run()._observed(ref, work, {}, None, Effects())
+        return await self._in_a_run()._observed(Ref.of(ref), work, {}, None, Effects())
 
     async def _observed(self, ref: Ref, work: Work, rows: Rows, known: Link | None, effects: Effects) -> Outcome:
         """The outcome of the work, once observers know of it."""
@@ -293,12 +295,12 @@ class Engine:
                 await self.index.learn(side, [s for id, s in many.items() if not _as_it_was(links, Ref(side, id), s)])
         return found
 
-    async def explain(self, ref: Ref) -> Explanation:
+    async def explain(self, ref: Ref | str) -> Explanation:
         """Every field of a record as it is now, with its row and result, and the decisions taken before.
 
         Those before come from the log, as they were taken; each is also decided again from its grounds.
         """
-        link = await self._link_of(ref)
+        link = await self._link_of(Ref.of(ref))
         now: tuple[Decision, ...] = ()
         if link.left_id is not None and link.right_id is not None and not link.tombstoned:
             left = await self.parts.left.get(link.left_id)
@@ -308,9 +310,9 @@ class Engine:
         past = tuple(await self.parts.store.journal(link.id))
         return Explanation(link, now, past, tuple(replay(self.parts.policy, entry) for entry in past))
 
-    async def decide(self, ref: Ref) -> tuple[Link, Plan] | None:
+    async def decide(self, ref: Ref | str) -> tuple[Link, Plan] | None:
         """What would be done for a linked record as it is now; ``None`` if it has no counterpart."""
-        link = await self._link_of(ref)
+        link = await self._link_of(Ref.of(ref))
         if link.left_id is None or link.right_id is None:
             return None
         left = await self.parts.left.get(link.left_id)
@@ -389,6 +391,10 @@ class Engine:
     async def _impose_held(
         self, choose: Choose, by: str, ref: Ref, link: Link, lease: Lease, effects: Effects
     ) -> Outcome:
+        if link.revision == 0:
+            nobody = (await self.parts.replica(ref.side).get(ref.id)).gone
+            known = Outcome.of(ref, await self._over(link) if nobody else link, effects)
+            return attrs.evolve(known, reason=NOT_FOUND if nobody else NOT_LINKED)
         if link.tombstoned or len(link.refs) < len(Side):
             return Outcome.of(ref, link, effects)
         looks = {r.side: await look(self.parts, self._canaries, r, link, {}) for r in reversed(link.refs)}

@@ -14,6 +14,8 @@ from bidisync.state import Link
 
 NOT_FOUND = "not_found"
 """The reason of an outcome where nobody has this id, and nobody had."""
+NOT_LINKED = "not_linked"
+"""The reason of an outcome where the record is there, and no pass has linked it so far."""
 
 
 @attrs.define

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from pairs import Pair
 
 from bidisync import ABSENT, Field, Group, LinkState, Policy, Ref, Side, Versions, ask, prefer_left
 from bidisync.model import ReviewKind, Seen
+from bidisync.outcome import NOT_FOUND, NOT_LINKED
 
 POLICY = Policy(
     [Field("name", "g", required=True), Field("x", "g"), Field("y", "h"), Field("born", "g")],
@@ -78,3 +80,32 @@ async def test_nothing_required_is_emptied_and_nothing_without_a_counterpart_is_
     outcome = await engine.impose(Ref(Side.LEFT, alone), only("x", "1"), by="operator")
     assert outcome.state is not LinkState.IN_SYNC
     assert "x" not in pair.left.values(alone)
+
+
+async def test_a_choice_for_a_record_that_nobody_has_or_nobody_linked_says_so():
+    pair = await conflict()
+    engine = await pair.engine()
+    nobody = await engine.impose("left:nobody", only("x", "1"), by="operator")
+    assert (nobody.state, nobody.reason, nobody.open) == (LinkState.TOMBSTONED, NOT_FOUND, False)
+    alone = pair.left.add(name="Bob", born="b")
+    unlinked = await engine.impose(f"left:{alone}", only("x", "1"), by="operator")
+    assert (unlinked.state, unlinked.reason) == (LinkState.RETRY, NOT_LINKED)
+    assert not await pair.store.load([Ref(Side.LEFT, "nobody"), Ref(Side.LEFT, alone)]), "and leaves nothing behind"
+
+
+async def test_records_may_be_named_as_they_are_written():
+    pair = await conflict()
+    engine = await pair.engine()
+    assert (await engine.explain("left:l1")).link.refs == (ONE, Ref(Side.RIGHT, "r1"))
+    assert await engine.decide("right:r1") == await engine.decide(Ref(Side.RIGHT, "r1"))
+    assert (await engine.impose("left:l1", only("x", "chosen"), by="operator")).state is LinkState.IN_SYNC
+    assert (await engine.sync("right:r1")).ref == Ref(Side.RIGHT, "r1")
+
+
+@pytest.mark.parametrize("name", ["sync", "explain", "decide"])
+async def test_what_is_no_reference_is_refused_in_a_sentence(name):
+    ask_for = getattr(await (await conflict()).engine(), name)
+    with pytest.raises(TypeError, match="a reference is a Ref, or written left:ID or right:ID; not int"):
+        await ask_for(1)
+    with pytest.raises(ValueError, match="a reference is written left:ID or right:ID"):
+        await ask_for("l1")

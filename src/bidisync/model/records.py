@@ -76,6 +76,15 @@ class Ref:
             raise ValueError("a reference is written left:ID or right:ID")
         return cls(Side(side), id)
 
+    @classmethod
+    def of(cls, ref: Ref | str) -> Ref:
+        """The reference that this is, or that it is the written form of; a ``TypeError`` for anything else."""
+        if isinstance(ref, Ref):
+            return ref
+        if not isinstance(ref, str):
+            raise TypeError(f"a reference is a Ref, or written left:ID or right:ID; not {type(ref).__name__}")
+        return cls.parse(ref)
+
 
 class LinkState(enum.Enum):
     """In what state a link is, worst first; what a person is shown.
