@@ -416,7 +416,7 @@ class Engine:
     async def _remember_version(self, link: Link, side: Side, snapshot: Snapshot) -> Link:
         """A token that moved with equal values moves the shadow, and nothing else."""
         shadow = link.shadow(side)
-        if shadow is None or shadow.version == snapshot.version:
+        if shadow is None or snapshot.gone or shadow.version == snapshot.version:
             return link
         return await self.parts.store.save(link.with_shadow(side, Shadow.of(snapshot)))
 

@@ -62,9 +62,18 @@ def nothing_new(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> boo
         return False
     if not (link.settled or link.attempts.dead):
         return False
+    if link.attempts.dead and link.missing is not None:
+        return _as_given_up(parts, link, side, snapshot)
     doubted = any(review.kind in (ReviewKind.IDENTITY, ReviewKind.GONE) for review in link.reviews)
     missed = link.missing is not None and not link.tombstoned
     return not (doubted or missed or twin_due(parts, link)) and unmoved(parts, link, side, snapshot)
+
+
+def _as_given_up(parts: Parts, link: Link, side: Side, snapshot: Snapshot) -> bool:
+    """Whether a deletion that could not be carried out is what it was: one record gone, the other unmoved."""
+    if link.missing is not None and link.missing.side is side:
+        return snapshot.gone
+    return unmoved(parts, link, side, snapshot)
 
 
 def brought_news(parts: Parts, link: Link, side: Side, rows: Rows) -> bool:

@@ -271,6 +271,32 @@ async def test_a_refused_deletion_is_tried_again_once_its_record_moved_or_a_pers
     assert (await pair.store.count()) == {"in_sync": 2, "tombstoned": 1}
 
 
+async def test_a_deletion_that_fails_again_and_again_is_given_up_until_something_moves_or_a_day_is_over():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+
+    def broken(call: Call) -> None:
+        if call.verb == "delete":
+            raise Unavailable("this record only")
+
+    pair.left.before = broken
+    pair.right.remove("r1")
+    for _ in range(8):
+        await pair.sweep(everything=True, rounds=1)
+        pair.clock.advance(4000)
+    assert pair.tally.states()[LinkState.DEAD] == 1
+    tried = deletes(pair)
+    for _ in range(5):
+        await pair.sweep(everything=True, rounds=1)
+        await (await pair.engine()).sync("left:l1")
+        await (await pair.engine()).sync("right:r1")
+    assert deletes(pair) == tried, "a person was told once, and nothing moved"
+    assert (await pair.store.count())["dead"] == 1
+    pair.left.before = lambda call: None
+    pair.clock.advance(90_000)
+    await pair.sweep(everything=True)
+    assert "l1" not in pair.left.records
+
+
 async def test_what_was_edited_after_a_refused_deletion_is_kept_for_that():
     pair = refusing(await filled(deleting(OnDelete.PROPAGATE), 3))
     pair.right.remove("r1")
