@@ -13,7 +13,7 @@ from pathlib import Path
 
 import attrs
 
-from bidisync import FieldMap, FieldMapper, Limits, Value, open_pair, prefer_left
+from bidisync import FieldMap, FieldMapper, Limits, Value, open_pair
 from bidisync.errors import Rejected, Stale, Unavailable, Unconfirmed
 from bidisync_espo_advo import Settings, open_espocrm
 from bidisync_espo_advo.simulators import espocrm_simulator
@@ -21,6 +21,7 @@ from bidisync_espo_advo.simulators import espocrm_simulator
 ESPOCRM = {"family_name": "lastName", "given_name": "firstName", "title": "titel", "birth_date": "dateOfBirth"}
 MAPPER = FieldMapper(tuple(FieldMap(field, attribute) for field, attribute in ESPOCRM.items()))
 WHO = ("family_name", "given_name", "birth_date")
+Record = Mapping[str, object]
 NUMBERS = 2_000_000_000  # EspoCRM notes the number of a row at its record, as a whole number
 
 
@@ -30,21 +31,19 @@ class CsvFile:
 
     path: Path
 
-    def all(self) -> Iterable[Mapping[str, object]]:
+    def all(self) -> Iterable[Record]:
         return map(record, self.read()[2].values())
 
-    def get(self, id: str) -> Mapping[str, object] | None:
+    def get(self, id: str) -> Record | None:
         return next((found for found in self.all() if found["id"] == id), None)
 
-    def add(self, fields: Mapping[str, Value]) -> Mapping[str, object]:
+    def add(self, fields: Mapping[str, Value]) -> Record:
         return self.change(str(secrets.randbelow(NUMBERS)), fields, None)
 
     def remove(self, id: str, version: str | None) -> None:
         self.change(id, {}, version, keep=False)
 
-    def change(
-        self, id: str, fields: Mapping[str, Value], version: str | None, *, keep: bool = True
-    ) -> Mapping[str, object]:
+    def change(self, id: str, fields: Mapping[str, Value], version: str | None, *, keep: bool = True) -> Record:
         content, columns, rows = self.read()
         if version != (record(rows[id])["version"] if id in rows else None):
             raise Stale("the row was changed meanwhile")
@@ -87,7 +86,7 @@ class CsvFile:
             raise Unconfirmed("the file can't be written", system="csv") from error
 
 
-def record(row: dict[str, str]) -> Mapping[str, object]:
+def record(row: dict[str, str]) -> Record:
     cells = {name: cell or None for name, cell in row.items()}
     return cells | {"version": hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()}
 
@@ -96,8 +95,7 @@ async def main(people: Path) -> None:
     people.write_text("id,family_name,given_name,title,birth_date,remark\n,Ahorn,Gerda,,1970-01-31,by phone\n")
     async with espocrm_simulator() as server:
         async with open_espocrm(Settings.from_tables({"espocrm": server.config}), MAPPER) as crm:
-            pair = open_pair(crm, CsvFile(people), fields=ESPOCRM, strategy=prefer_left, match=WHO, limits=Limits())
-            async with pair as sync:
+            async with open_pair(crm, CsvFile(people), fields=ESPOCRM, match=WHO, limits=Limits()) as sync:
                 await sync.sync()
                 server.store.edit(*server.store.records, titel="Dr.")
                 people.write_text(people.read_text().replace("Ahorn", "Ahorn-Beer"))
