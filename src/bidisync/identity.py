@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from bidisync.errors import Misconfigured
+from bidisync.errors import Misconfigured, Unmappable
 from bidisync.model import ABSENT, Defer, Fields, Ref, Seen
 from bidisync.state import Known
 
@@ -51,12 +51,16 @@ class Identity:
             raise Misconfigured("weights and hint_at of scored fields are greater than 0")
 
     def keys(self, fields: Fields, secret: bytes, *, counterpart: str | None = None) -> dict[str, str]:
-        """The keyed hashes that a record answers to."""
+        """The keyed hashes that a record answers to; ``Unmappable`` where ``normal`` fails: nobody guesses who it is."""
         found = {} if counterpart is None else {COUNTERPART: _hash(secret, COUNTERPART, (counterpart,))}
         scored = tuple((name,) for name in self.scored)
         for kind, groups in (("strong", self.strong), ("weak", self.weak), ("scored", scored)):
             for names in groups:
-                parts = tuple(self.normal(fields.get(name, ABSENT)) for name in names)
+                try:
+                    parts = tuple(self.normal(fields.get(name, ABSENT)) for name in names)
+                except Exception as error:  # it is not ours, and the text of its error may hold the value
+                    what = f"the identity can't read {' or '.join(names)} ({type(error).__name__})"
+                    raise Unmappable(what, field=names[0]) from None
                 if parts[0] and (kind == "weak" or all(parts)):
                     label = f"{kind}:{'+'.join(names)}"
                     found[label] = _hash(secret, label, parts)

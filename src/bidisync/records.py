@@ -159,10 +159,10 @@ class RecordReplica:
             changes = await _answer(records.changed(since))
             async for batch in _batches(changes.records):
                 yield self._page(asked, batch)
-            gone = tuple(self._gone(asked, id) for id in changes.gone)
-            yield Page(gone, changes.position)
+            gone = tuple(self._gone(asked, str(id)) for id in changes.gone)
+            yield Page(gone, str(changes.position))
             return
-        position = await _answer(records.position()) if isinstance(records, Feed) else None
+        position = str(await _answer(records.position())) if isinstance(records, Feed) else None
         async for batch in _batches(await _answer(records.all())):
             page = self._page(asked, batch)
             if not self._tried:

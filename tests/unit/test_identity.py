@@ -6,7 +6,7 @@ import pytest
 from pairs import Pair
 
 from bidisync import ABSENT, Defer, Identity, Ref, Side
-from bidisync.errors import Misconfigured
+from bidisync.errors import Misconfigured, Unmappable
 from bidisync.identity import COUNTERPART, contradicts, plain, shares_strong
 from bidisync.state import Known
 
@@ -143,3 +143,10 @@ def test_an_identity_that_can_never_match_or_always_does_is_refused_when_it_is_m
 
 def test_weights_may_be_small():
     assert Identity(scored={"city": 0.5}, hint_at=0.5).hint_at == 0.5
+
+
+def test_a_form_that_fails_is_told_by_the_field_and_never_by_the_value():
+    identity = Identity(strong=(("name", "born"),), normal=lambda value: str(int(value)))  # type: ignore[arg-type]
+    with pytest.raises(Unmappable) as told:
+        identity.keys({"name": "secret", "born": "1"}, b"s")
+    assert str(told.value) == "the identity can't read name or born (ValueError)"

@@ -12,6 +12,7 @@ from bidisync import (
     LinkState,
     Mapped,
     Misconfigured,
+    OnDelete,
     RecordReplica,
     Side,
     Snapshot,
@@ -64,6 +65,29 @@ async def test_records_may_come_from_a_coroutine_all_at_once_or_one_by_one(kind)
         left.add({"id": "1", "title": "y"})
         assert (await pair.sync()).states()[LinkState.IN_SYNC] >= 1
     assert [book["title"] for book in right.books.values()] == ["y", "x"]
+
+
+class Counting(Followed):
+    """Tells its place and what is gone in numbers."""
+
+    def position(self):
+        return len(self.history)
+
+    def changed(self, since):
+        changes = super().changed(since)
+        return Changes(changes.records, [int(id) for id in changes.gone], self.position())
+
+
+async def test_a_deletion_that_a_feed_tells_by_a_number_is_not_missed(tmp_path):
+    books = [{"id": str(n), "title": "x"} for n in range(4)]
+    left, right = Counting(*books), Counting(*books)
+    options = {"fields": ["id", "title"], "match": ["id"], "on_delete": OnDelete.PROPAGATE, "state": tmp_path / "s.db"}
+    for number in range(3):
+        async with open_pair(left, right, **options) as pair:
+            await pair.sync()
+        if number == 0:
+            left.remove("2", "1")
+    assert sorted(right.books) == ["0", "1", "3"]
 
 
 def test_no_store_shows_what_it_keeps():
