@@ -51,7 +51,7 @@ class Identity:
             raise Misconfigured("weights and hint_at of scored fields are greater than 0")
 
     def keys(self, fields: Fields, secret: bytes, *, counterpart: str | None = None) -> dict[str, str]:
-        """The keyed hashes that a record answers to; ``Unmappable`` where ``normal`` fails: nobody guesses who it is."""
+        """The keyed hashes that a record answers to. Where ``normal`` fails nobody guesses: ``Unmappable``."""
         found = {} if counterpart is None else {COUNTERPART: _hash(secret, COUNTERPART, (counterpart,))}
         scored = tuple((name,) for name in self.scored)
         for kind, groups in (("strong", self.strong), ("weak", self.weak), ("scored", scored)):
