@@ -9,7 +9,10 @@ import attrs
 
 @attrs.define
 class ManualClock:
-    """A clock that moves only when somebody sleeps or ``advance`` is called."""
+    """A clock that moves only when somebody sleeps or ``advance`` is called.
+
+    ``at`` is its time, in seconds since 1970; ``slept`` counts the seconds that were slept.
+    """
 
     at: float = 1_700_000_000.0
     slept: float = 0.0
@@ -34,7 +37,7 @@ class ManualClock:
 
 @attrs.define
 class SeededChance:
-    """Randomness that is the same for the same seed."""
+    """Randomness that is the same for the same seed, tokens included: not for secrets."""
 
     seed: int = 0
     _random: random.Random = attrs.field(init=False)

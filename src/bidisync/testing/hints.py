@@ -28,7 +28,7 @@ Make = Callable[[], Awaitable[ClosedHintStore]]
 
 
 async def check_hint_store(make: Make) -> None:
-    """Fail with the name of the first promise that the stores made by ``make`` break."""
+    """Fail with the name of the first promise that the stores made by ``make`` break. Has to be awaited."""
     await all_hold(LAWS, make)
 
 

@@ -26,7 +26,7 @@ MakeLogging = Callable[[], Awaitable[LoggingStore]]
 
 
 async def check_decision_log(make: MakeLogging) -> None:
-    """Fail with the name of the first promise that the logs of the stores made by ``make`` break."""
+    """Fail with the name of the first promise that the logs of the stores made by ``make`` break. Has to be awaited."""
     await all_hold(LAWS, make)
 
 

@@ -92,7 +92,10 @@ def memory_trial(replica: MemoryReplica) -> Trial:
 
 @attrs.frozen
 class MappedPerson:
-    """Somebody at a system's own records, told in the shared form: for replicas in ``Mapped``."""
+    """Somebody at a system's own records, told in the shared form: for replicas in ``Mapped``.
+
+    ``person`` works with the system's own fields, ``mapper`` is the one that the replica has.
+    """
 
     person: Person
     mapper: Mapper

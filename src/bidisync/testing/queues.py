@@ -58,7 +58,7 @@ class Looks:
 
 
 async def check_work_queue(make: Make, *, within_s: float = 20.0) -> None:
-    """Fail with the name of the first promise that the queues made by ``make`` break.
+    """Fail with the name of the first promise that the queues made by ``make`` break. Has to be awaited.
 
     ``within_s`` is how long it may take until work that was handed back is taken up.
     """

@@ -44,9 +44,13 @@ class Stored:
 
 @attrs.frozen
 class Call:
-    """A call of the replica that would have been a request."""
+    """A call of the replica that would have been a request.
 
-    verb: str  # get, list, create, update, delete, search
+    ``verb`` is ``get``, ``list``, ``create``, ``update``, ``delete`` or ``search``; ``id`` is empty
+    where no single record is meant, ``fields`` are the names of those that are written.
+    """
+
+    verb: str
     id: str = ""
     fields: tuple[str, ...] = ()
 

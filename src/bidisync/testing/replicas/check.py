@@ -31,7 +31,10 @@ PROMISES: Mapping[str, str] = {name: (law.__doc__ or "").partition("\n")[0] for 
 
 @attrs.frozen
 class Judged:
-    """What came of a check: the promises that were kept, those that were not judged and why, and those broken."""
+    """What came of a check: the promises that were kept, those that were not judged and why, and those broken.
+
+    ``kept`` and the keys of ``not_judged`` are names in ``PROMISES``; as a text it tells them all.
+    """
 
     kept: tuple[str, ...] = ()
     not_judged: Mapping[str, str] = attrs.field(factory=dict)
