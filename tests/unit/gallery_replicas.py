@@ -195,6 +195,14 @@ class EmptyAsText(Right):
         return attrs.evolve(found, fields={n: "" if v is None else v for n, v in found.fields.items()})
 
 
+@told("the field 'share' can't be read")
+class CantReadFractions(Right):
+    def _snapshot(self, id, *, row):
+        found = Right._snapshot(self, id, row=row)
+        odd = frozenset(name for name, value in found.fields.items() if isinstance(value, float))
+        return attrs.evolve(found, fields={**found.fields, **dict.fromkeys(odd, ABSENT)}, unreadable=odd)
+
+
 @told("the version moves although nothing was changed")
 class VersionOfTheRequest(Right):
     async def get(self, id):

@@ -80,13 +80,13 @@ class LooksUpTextAmongNumbers(Shelf):
         return Shelf._put(self, int(id), fields)
 
 
-@told("get raises builtins.KeyError, which is no SyncError: a record that is not there is no mishap")
+@told("get raises builtins.KeyError, which is no SyncError ('1'): a record that is not there is no mishap")
 class RaisesForNobody(Shelf):
     def get(self, id):
         return self.books[id]
 
 
-@told("get raises builtins.FileNotFoundError, which is no SyncError: a record that is not there is no mishap")
+@told("get raises builtins.FileNotFoundError, which is no SyncError (1): a record that is not there is no mishap")
 class ReadsAFileForEach(Shelf):
     def get(self, id):
         if id not in self.books:
@@ -104,6 +104,18 @@ class CallsItsIdOtherwise(Shelf):
 class ForgetsHowToChange(Shelf):
     def change(self, id, fields, version):
         return self._put(fields["id"], fields)
+
+
+@told("update raises builtins.TypeError, which is no SyncError (")
+class AnswersThatItChanged(Shelf):
+    def change(self, id, fields, version):
+        return bool(Shelf.change(self, id, fields, version))
+
+
+@told("the field 'tags' is ABSENT, as if it had not been delivered (('novel', 'short') is read as ABSENT): deliver")
+class CallsAFieldOtherwise(Shelf):
+    def _put(self, id, fields):
+        return Shelf._put(self, id, {("keywords" if name == "tags" else name): fields[name] for name in fields})
 
 
 @told("so compare str(version), never a number with it")

@@ -99,6 +99,14 @@ async def test_a_maker_that_gives_no_trial_is_told_so(make, words):
     assert "an async function" in told.value.remedy
 
 
+async def test_a_fault_that_breaks_many_promises_is_printed_once():
+    judged = await judge_replica(a_replica, EXAMPLES, only=["shows_what_is_there", "clears_a_field", "keeps_time"])
+    assert str(judged).splitlines()[:2] == [
+        "0 promises kept, 3 broken, 0 not judged",
+        f"  shows_what_is_there and 2 more: {judged.broken[0]}",
+    ]
+
+
 async def test_a_maker_that_gives_its_trial_at_once_will_do():
     assert (await check_replica(at_once, EXAMPLES, only=SOME)).kept == tuple(SOME)
 

@@ -13,6 +13,9 @@ from bidisync.testing.broken import NotJudgedError, broken, holds
 from bidisync.testing.replicas.trial import Examples, Line, Mishap, Person, Trial
 from bidisync.testing.replicas.watched import Watched
 
+KEEP = "keep values as they are; where the system itself changes them, say so with Examples.keeps"
+DELIVER = "deliver every field; one that nobody delivers may be misspelt, in the examples or where the replica names it"
+
 
 @attrs.frozen
 class Case:
@@ -136,8 +139,13 @@ class Case:
 
     def shows(self, snapshot: Snapshot, record: Mapping[str, Value], how: str) -> None:
         """The snapshot shows this record, as the system keeps it."""
-        holds(not snapshot.gone, f"{how}, and it is said to be gone", "gone is only what the system says is not there")
+        holds(not snapshot.gone, f"{how}, it is said to be gone", "gone is only what the system says is not there")
         for name, value in record.items():
+            holds(
+                name not in snapshot.unreadable,
+                f"{how}, the field {name!r} can't be read",
+                "what the system holds there is no value, or has no form in the mapping: its group would be blocked",
+            )
             alike(name, self.kept(name, value), snapshot.fields.get(name, ABSENT), how)
 
 
@@ -146,7 +154,7 @@ def alike(name: str, wrote: Seen, read: Seen, how: str) -> None:
     if type(wrote) is type(read) and wrote == read:
         return
     fault = f"{how}, the field {name!r} {_became(wrote, read)} ({wrote!r} is read as {read!r})"
-    broken(fault, "keep values as they are; where the system itself changes them, say so with Examples.keeps")
+    broken(fault, DELIVER if read is ABSENT else KEEP)
 
 
 def _became(wrote: Seen, read: Seen) -> str:

@@ -42,7 +42,11 @@ class Judged:
 
     def __str__(self) -> str:
         lines = [f"{len(self.kept)} promises kept, {len(self.broken)} broken, {len(self.not_judged)} not judged"]
-        lines += [f"  {one.promise}: {one}" for one in self.broken]
+        told: dict[str, list[str]] = {}
+        for one in self.broken:
+            told.setdefault(str(one), []).append(one.promise)
+        for fault, (first, *others) in told.items():
+            lines.append(f"  {first}{f' and {len(others)} more' if others else ''}: {fault}")
         lines += [f"  {name} not judged: {why}" for name, why in self.not_judged.items()]
         return "\n".join(lines)
 

@@ -201,7 +201,8 @@ class Watched:
             raise
         except Exception as error:
             raise Broken(
-                f"{call} raises {type(error).__module__}.{type(error).__qualname__}, which is no SyncError",
+                f"{call} raises {type(error).__module__}.{type(error).__qualname__}, which is no SyncError"
+                + (f" ({error})" if str(error) else ""),
                 ABOUT_NOBODY if isinstance(error, LookupError | FileNotFoundError) else TRANSLATE,
             ) from error
 
