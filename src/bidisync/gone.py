@@ -22,6 +22,8 @@ TRUSTED_S = 60.0
 SIDE_LOOKS_EMPTY = "side_looks_empty"
 NO_CANARY = "no_canary"
 RETENTION_HOLD = "retention_hold"
+LASTING = (BROUGHT_BACK, DELETE_REFUSED)
+"""Reasons that stay known while a side looks empty: what they say is not found out a second time."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -99,7 +101,9 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
         if alive is False:
             # that it is not there counts for nothing yet: the grace begins now, at the earliest
             missing = attrs.evolve(missing, since=parts.clock.now(), passes=0)
-            return attrs.evolve(link, missing=missing), Plan(reviews=(Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY),))
+            told = [review for review in link.reviews if review.reason in LASTING]
+            held = Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY)
+            return attrs.evolve(link, missing=missing), Plan(reviews=(held, *told))
         certain = certain and alive is True
     if plan.reviews and _told(link, BROUGHT_BACK) and not link.base:
         return link, _for_a_person(BROUGHT_BACK)

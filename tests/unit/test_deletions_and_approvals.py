@@ -219,7 +219,16 @@ async def test_where_people_deleted_both_a_record_that_comes_back_is_for_a_perso
         await pair.sweep(everything=True)
     (link,) = await pair.store.waiting()
     assert [(review.kind, review.reason) for review in link.reviews] == [(ReviewKind.GONE, "brought_back")]
-    assert len(pair.right.records) == 2
+    there = dict(pair.right.records)
+    assert len(there) == 2
+    pair.right.records.clear()
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.HELD: 2, LinkState.GONE: 1}
+    pair.clock.advance(90_000)
+    pair.right.records.update(there)
+    await pair.sweep(everything=True)
+    (still,) = await pair.store.waiting()
+    assert still.reviews == link.reviews, "a side that looked empty meanwhile takes nothing of that back"
     pair.left.remove("l1")
     await pair.sweep(everything=True)
     assert not await pair.store.waiting(), "and deleted again it is over"
