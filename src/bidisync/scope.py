@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import attrs
@@ -20,6 +20,7 @@ from bidisync.model import ReviewKind, Side
 from bidisync.parts import Parts
 from bidisync.schema import Policy
 from bidisync.state import DELETE_REFUSED, Attempts, Link
+from bidisync.storage import SavesMany
 
 EVERYTHING = ""
 """The name in a scope of what concerns every field: the systems and the kind of record."""
@@ -58,8 +59,7 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
         if stored:
             await parts.store.set_mark(_BASELINE, "pending")
         async for links in parts.store.links():
-            for link in links:
-                await _begin_again(parts, link, changed - {POLICY}, concerned & fields)
+            await _all_begin_again(parts, links, changed - {POLICY}, concerned & fields)
     if changed or added:
         for link in await parts.store.waiting():
             await _try_again(parts, link)
@@ -76,17 +76,36 @@ async def _try_again(parts: Parts, link: Link) -> None:
             await parts.store.save(attrs.evolve(link, reviews=kept, attempts=Attempts(), settled=False))
 
 
-async def _begin_again(parts: Parts, link: Link, dropped: frozenset[str], wanted: frozenset[str]) -> None:
-    """The link without a base of the dropped fields; due again, too, where it lacks one of the wanted."""
-    while not link.tombstoned and (dropped & set(link.base) or _lacks(link, wanted)):
-        base = {name: agreed for name, agreed in link.base.items() if name not in dropped}
+async def _all_begin_again(
+    parts: Parts, links: Sequence[Link], dropped: frozenset[str], wanted: frozenset[str]
+) -> None:
+    """Store those of the links that begin again; together, where the store can and nobody is at one of them."""
+    due = [again for link in links if (again := _begun_again(link, dropped, wanted)) is not None]
+    if due and isinstance(parts.store, SavesMany):
+        with suppress(Contended):
+            await parts.store.save_many([(link, ()) for link in due])
+            return
+    for again in due:
+        await _begin_again(parts, again, dropped, wanted)
+
+
+def _begun_again(link: Link, dropped: frozenset[str], wanted: frozenset[str]) -> Link | None:
+    """The link without a base of the dropped fields, and due; ``None`` where it has one of all that are wanted."""
+    if link.tombstoned or not (dropped & set(link.base) or _lacks(link, wanted)):
+        return None
+    base = {name: agreed for name, agreed in link.base.items() if name not in dropped}
+    return attrs.evolve(link, base=base, settled=False)
+
+
+async def _begin_again(parts: Parts, again: Link, dropped: frozenset[str], wanted: frozenset[str]) -> None:
+    """Store a link that begins again; read anew where somebody was at it."""
+    due: Link | None = again
+    while due is not None:
         try:
-            await parts.store.save(attrs.evolve(link, base=base, settled=False))
+            await parts.store.save(due)
         except Contended:
-            found = await parts.store.load(link.refs)
-            if not found:
-                return
-            link = next(iter(found.values()))
+            found = await parts.store.load(due.refs)
+            due = next((_begun_again(link, dropped, wanted) for link in found.values()), None)
         else:
             return
 

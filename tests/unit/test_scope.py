@@ -163,6 +163,30 @@ async def test_a_policy_that_settles_what_the_old_one_left_open_overwrites_nobod
     assert [(plan.reason, len(plan.links)) for plan in await held(pair)] == [("mass_overwrite", 40)]
 
 
+@attrs.define
+class Busy(MemoryStore):
+    """A store in which somebody else has just stored one of the links, when many are stored together."""
+
+    ready: bool = False
+
+    async def save_many(self, links):
+        if self.ready:
+            self.ready = False
+            (now,) = (await self.load([links[0][0].origin])).values()
+            await self.save(now)
+        return await super().save_many(links)
+
+
+async def test_a_field_that_is_added_is_no_matter_of_who_else_is_at_a_link():
+    pair = office(3, left="known", right=None)
+    pair.store = Busy()
+    await pair.sweep(everything=True)
+    pair.store.ready = True
+    await with_fields(pair, *NAMES).engine()
+    assert not pair.store.ready
+    assert len(await pair.store.unsettled()) == 3
+
+
 class Shop:
     """A store as it stands in ``docs/pair.md``."""
 
