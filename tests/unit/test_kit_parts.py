@@ -7,7 +7,9 @@ from functools import partial
 
 import attrs
 import pytest
-from gallery_parts import BY_CONTENT, DETECTORS, FREE, LOCKS, MANY, STORES
+from gallery_detectors import BY_CONTENT, DETECTORS
+from gallery_locks import FREE, LOCKS
+from gallery_state_stores import MANY, STORES
 
 from bidisync import Contended, LockProvider, StateStore, by_version, first_that_knows
 from bidisync.clock import SystemClock

@@ -9,13 +9,13 @@ from functools import partial
 
 from bidisync.errors import Contended, SyncError
 from bidisync.protocols import LockProvider
-from bidisync.testing import free
+from bidisync.testing import free_keys
 from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
 
 Make = Callable[[], Awaitable[LockProvider]]
 """Makes a provider of the same leases: two of them stand for two workers. They share what is held."""
 Law = Callable[[LockProvider, LockProvider], Awaitable[None]]
-TimedLaw = Callable[[free.Expire, LockProvider, LockProvider], Awaitable[None]]
+TimedLaw = Callable[[free_keys.Expire, LockProvider, LockProvider], Awaitable[None]]
 
 
 async def check_lock_provider(
@@ -35,10 +35,10 @@ async def check_lock_provider(
         _renews,
         _is_given_back_after_an_error,
         _keeps_keys_apart,
-        *free.LAWS,
+        *free_keys.LAWS,
     ]
     if expire is not None:
-        timed: tuple[TimedLaw, ...] = (_ends_by_itself, *free.TIMED)
+        timed: tuple[TimedLaw, ...] = (_ends_by_itself, *free_keys.TIMED)
         laws += [partial(law, expire) for law in timed]
     try:
         for law in laws:
@@ -51,7 +51,7 @@ async def check_lock_provider(
         ) from error
 
 
-async def _ends_by_itself(expire: free.Expire, one: LockProvider, two: LockProvider) -> None:
+async def _ends_by_itself(expire: free_keys.Expire, one: LockProvider, two: LockProvider) -> None:
     async with one.hold("slow") as late:
         await expire()
         holds(late.remaining() <= 0, "a lease that has ended has time remaining", "tell 0 from its end on")
