@@ -106,6 +106,14 @@ class ForgetsHowToChange(Shelf):
         return self._put(fields["id"], fields)
 
 
+@told("get gives the field 'tags' as set, which is no value")
+class KeepsASet(Shelf):
+    def _put(self, id, fields):
+        return Shelf._put(
+            self, id, {name: set(value) if name == "tags" and value else value for name, value in fields.items()}
+        )
+
+
 @told("update raises builtins.TypeError, which is no SyncError (")
 class AnswersThatItChanged(Shelf):
     def change(self, id, fields, version):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+ALLOWED = "text, number, truth value, None or a tuple of those"
+"""What a value is (``bidisync.values``), in a sentence."""
+
 
 class Broken(AssertionError):
     """A promise is broken. ``fault`` says which and how, ``remedy`` what to do, ``promise`` where it was found."""

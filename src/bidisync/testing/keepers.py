@@ -13,7 +13,7 @@ from bidisync.model import Value
 from bidisync.records import Feed, RecordReplica, Records, Removes
 from bidisync.testing.broken import Broken, broken
 from bidisync.testing.replicas.trial import Trial
-from bidisync.testing.values import as_value
+from bidisync.values import read
 
 T = TypeVar("T")
 
@@ -51,8 +51,9 @@ class Keeper:
         record = await self._get(id)
         if record is None:
             return None
-        shown = {name: as_value(value) for name, value in record.items() if name not in (self.id, self.version)}
-        return cast("Mapping[str, Value]", shown)
+        shown = {name: value for name, value in record.items() if name not in (self.id, self.version)}
+        fields, unread = read(shown)
+        return cast("Mapping[str, Value]", {**fields, **(unread.found if unread else {})})
 
     async def trash(self) -> Collection[str]:
         """There is none."""

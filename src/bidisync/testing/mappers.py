@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from bidisync.errors import Unmappable
 from bidisync.model import ABSENT, Fields, Value
 from bidisync.protocols import Mapper
-from bidisync.testing.broken import Broken, broken, holds
-from bidisync.testing.values import ALLOWED, is_value
+from bidisync.testing.broken import ALLOWED, Broken, broken, holds
+from bidisync.values import is_value
 
 UNMAPPED = "field that no mapping knows"
 

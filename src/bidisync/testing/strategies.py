@@ -10,8 +10,8 @@ import attrs
 from bidisync.conflicts import is_code
 from bidisync.model import ABSENT, Conflict, Contested, Defer, Resolution, Seen, Settled, Side, Value
 from bidisync.protocols import ConflictStrategy
-from bidisync.testing.broken import Broken, broken, holds
-from bidisync.testing.values import ALLOWED, is_value
+from bidisync.testing.broken import ALLOWED, Broken, broken, holds
+from bidisync.values import is_value
 
 VALUES: tuple[Value, ...] = (None, "", "a", "A", "ab", "b", 0, 1, 2.5, True, (), ("a",), ("a", "b"), ("b", "c"))
 """Values of every kind, among them an empty text, which is no empty field, and lists."""

@@ -17,7 +17,8 @@ import attrs
 from bidisync.clock import SystemClock
 from bidisync.model import Value
 from bidisync.protocols import Replica
-from bidisync.testing.values import ALLOWED, as_value, is_value
+from bidisync.testing.broken import ALLOWED
+from bidisync.values import read
 
 
 class Person(Protocol):
@@ -110,10 +111,9 @@ called once for each promise, so that no promise meets what another one left beh
 
 def _record(record: Mapping[str, Value]) -> Mapping[str, Value]:
     """The record as the engine has it: its lists are tuples. ``ValueError`` for what no field may hold."""
-    found = {name: as_value(value) for name, value in record.items()}
-    for name, value in found.items():
-        if not is_value(value):
-            raise ValueError(f"the field {name!r} holds a {type(value).__name__}: a value is {ALLOWED}")
+    found, unread = read(record)
+    for name, kind in unread.kinds.items() if unread else ():
+        raise ValueError(f"the field {name!r} holds a {kind}: a value is {ALLOWED}")
     return cast("Mapping[str, Value]", found)
 
 

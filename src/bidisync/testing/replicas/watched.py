@@ -11,9 +11,9 @@ from bidisync.errors import SyncError
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Snapshot, Value
 from bidisync.protocols import Replica
 from bidisync.state import Intent
-from bidisync.testing.broken import Broken, NotJudgedError, broken, holds
+from bidisync.testing.broken import ALLOWED, Broken, NotJudgedError, broken, holds
 from bidisync.testing.replicas.trial import at_once
-from bidisync.testing.values import ALLOWED, is_value
+from bidisync.values import Unread, is_value
 
 T = TypeVar("T")
 TRANSLATE = "translate what goes wrong into bidisync.errors, at the edge, with `from`"
@@ -226,10 +226,11 @@ class Watched:
         holds(
             not (snapshot.gone and snapshot.fields), f"{call} gives fields of a record that is gone", "leave them out"
         )
-        for name, value in snapshot.fields.items():
-            holds(
-                value is ABSENT or is_value(value),
-                f"{call} gives the field {name!r} as {type(value).__name__}, which is no value",
+        odd = snapshot.native.kinds if isinstance(snapshot.native, Unread) else {}
+        odd = odd or {n: type(v).__name__ for n, v in snapshot.fields.items() if v is not ABSENT and not is_value(v)}
+        for name, kind in odd.items():
+            broken(
+                f"{call} gives the field {name!r} as {kind}, which is no value",
                 f"translate it into {ALLOWED}; ABSENT if it was not delivered",
             )
         self.given.append(Given(call, snapshot, dict(snapshot.fields)))
