@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 
 from bidisync import Field, Group, Policy, Snapshot, prefer_left, reconcile
-from bidisync.state import Agreement
+from bidisync.state import Agreement, agreed_of
 
 FIELDS = [f"field{n}" for n in range(14)]
 GROUPS = {"a": FIELDS[:5], "b": FIELDS[5:9], "c": FIELDS[9:12], "d": FIELDS[12:]}
@@ -37,7 +37,7 @@ def anew(**changes: str) -> dict[str, str]:
     return {name: "".join(list(value)) for name, value in {**values, **changes}.items()}
 
 
-base = {name: Agreement(values[name], value) for name, value in anew().items()}
+base = agreed_of({name: Agreement(values[name], value) for name, value in anew().items()})  # as a link holds it
 same_left, same = Snapshot("1", anew(), version="1"), Snapshot("1", anew(), version="1")
 edited = Snapshot("1", anew(field6="edited"), version="2")
 crossed = Snapshot("1", anew(field0="edited there"), version="2")

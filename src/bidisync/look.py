@@ -9,7 +9,7 @@ import attrs
 from bidisync.errors import Unmappable
 from bidisync.model import ABSENT, Contested, Fields, Row, Seen, Side, Versions
 from bidisync.schema import Field, alike, compared
-from bidisync.state import Agreement, agreed_of
+from bidisync.state import Agreed, Agreement
 from bidisync.table import ROW_OF
 
 
@@ -77,17 +77,22 @@ def moved_fields(
     fields: Sequence[Field], base: Mapping[str, Agreement], lefts: Fields, rights: Fields
 ) -> Sequence[Field]:
     """The fields that are not just as the base has them: all that is worth a look, found fast."""
-    agreed = agreed_of(base)
-    left, right = agreed.left, agreed.right
-    if left == lefts and right == rights and len(left) == len(fields):
-        return ()
     try:
-        return [field for field in fields if left[(n := field.name)] != lefts[n] or right[n] != rights[n]]
+        if isinstance(base, Agreed):  # as a link holds it
+            left, right = base.left, base.right
+            if left == lefts and right == rights and len(left) == len(fields):
+                return ()
+            return [field for field in fields if left[(n := field.name)] != lefts[n] or right[n] != rights[n]]
+        return [
+            field
+            for field in fields
+            if (agreed := base[(name := field.name)]).left != lefts[name] or agreed.right != rights[name]
+        ]
     except KeyError:  # one that has no base, or was not delivered
         return [
             field
             for field in fields
-            if (name := field.name) not in left
-            or left[name] != lefts.get(name, ABSENT)
-            or right[name] != rights.get(name, ABSENT)
+            if (known := base.get(field.name)) is None
+            or known.left != lefts.get(field.name, ABSENT)
+            or known.right != rights.get(field.name, ABSENT)
         ]
