@@ -18,8 +18,9 @@ own write ends after one look, and a crash is healed by calling it again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import ChainMap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import attrs
@@ -225,6 +226,7 @@ class Engine:
         """
         begun: set[int] = set()  # the hashes of links, and of records, in place of their names: there may be many
         done: set[int] = set()
+        slots = asyncio.Semaphore(self.parts.limits.concurrency)  # of those alone and those together
 
         def finish(outcome: Outcome) -> None:
             done.update(map(hash, outcome.refs))
@@ -242,15 +244,19 @@ class Engine:
                 begun.update(map(hash, chosen))
                 read = ChainMap(await self._read(chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
                 known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side) and not link.intent}
-                yield await self._plain([_Job(ref, read, known.get(ref)) for ref in chosen.values()], finish)
+                jobs = [_Job(ref, read, known.get(ref)) for ref in chosen.values()]
+                yield await self._plain(jobs, finish, slots)
 
         async def one(job: _Job) -> None:
-            if hash(job.ref) not in done:
-                finish(await self.sync(job.ref, job.rows, job.known, job.effects))
+            async with slots:
+                if hash(job.ref) not in done:
+                    finish(await self.sync(job.ref, job.rows, job.known, job.effects))
 
         await group_by_group(groups(), one, self.parts.limits.concurrency)
 
-    async def _plain(self, jobs: list[_Job], finish: Callable[[Outcome], object]) -> list[_Job]:
+    async def _plain(
+        self, jobs: list[_Job], finish: Callable[[Outcome], object], slots: asyncio.Semaphore
+    ) -> list[_Job]:
         """What is left of a chunk once its plain updates are done together."""
         parts, began = self.parts, self.parts.clock.monotonic()
         means = together(parts)
@@ -264,7 +270,7 @@ class Engine:
         if not updates:
             return jobs
         with self._failures_observed():
-            carried = await carry(parts, means, updates)
+            carried = await carry(parts, means, updates, slots)
         left = {job.ref: job for job in jobs}
         for update in carried:
             outcome = None
@@ -279,16 +285,21 @@ class Engine:
                 finish(self._told(outcome, began))
         return list(left.values())
 
-    async def _read(self, refs: Iterable[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
-        """The hinted records in bulk, and their counterparts where a list brought them along, or all go together."""
-        wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
-        both = together(self.parts) is not None
-        for ref in refs:
-            for known in links[ref].refs if ref in links and (both or ref in rows) else (ref,):
-                if known not in rows:
-                    wanted[known.side].append(known.id)
+    async def _read(self, refs: Collection[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
+        """The hinted records in bulk; also their counterparts where a list brought them along, or many go together."""
+        wanted = [one for ref in refs for one in (links[ref].refs if ref in links and ref in rows else (ref,))]
+        found = await self._rows_of([ref for ref in wanted if ref not in rows], links)
+        if together(self.parts) is not None:
+            moved = [ref for ref in refs if ref in found and ref in links and not _as_it_was(links, ref, found[ref])]
+            others = dict.fromkeys(other for ref in moved for other in links[ref].refs)
+            found |= await self._rows_of([ref for ref in others if ref not in rows and ref not in found], links)
+        return found
+
+    async def _rows_of(self, refs: Sequence[Ref], links: Mapping[Ref, Link]) -> dict[Ref, Snapshot]:
+        """Those of the records that are there, read in bulk, and known to the index; one alone is looked at later."""
         found: dict[Ref, Snapshot] = {}
-        for side, ids in wanted.items():
+        for side in Side:
+            ids = [ref.id for ref in refs if ref.side is side]
             if len(ids) > 1:
                 many = await self.parts.replica(side).get_many(ids)
                 found.update({Ref(side, id): snapshot for id, snapshot in many.items()})

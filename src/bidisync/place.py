@@ -37,7 +37,8 @@ async def _at(url: str) -> StateStore:
         return await _postgres(url)
     if kind == "sqlite" or not colon:
         file = rest.lstrip("/") if colon else url
-        raise Misconfigured(f"{PLACES}: write state='sqlite:///{file or 'FILE'}'")
+        named = file and not set(file) & set("=@ ")  # else it may hold a password
+        raise Misconfigured(f"{PLACES}: write state='sqlite:///{file if named else 'FILE'}'")
     raise Misconfigured(f"{PLACES}; {kind} is no kind of it")
 
 

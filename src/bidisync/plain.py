@@ -9,6 +9,7 @@ here, is left to the engine, one by one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -68,6 +69,13 @@ def _fit(can: Capabilities) -> bool:
 
 def plain_update(parts: Parts, ref: Ref, link: Link, rows: Rows, secret: bytes) -> Update | None:
     """The update of a record that is due, if it is plain; ``None`` where the engine has to look closer."""
+    try:
+        return _plain_update(parts, ref, link, rows, secret)
+    except SyncError:  # what is wrong with one record stops no other: the engine meets it alone
+        return None
+
+
+def _plain_update(parts: Parts, ref: Ref, link: Link, rows: Rows, secret: bytes) -> Update | None:
     there = link.on(ref.side.other)
     if there is None or not link.rests or link.approved:
         return None
@@ -101,8 +109,8 @@ def _simple(snapshot: Snapshot) -> bool:
     )
 
 
-async def carry(parts: Parts, means: Together, updates: Sequence[Update]) -> list[Update]:
-    """Carry them out; those that are done, or failed with an error of their own.
+async def carry(parts: Parts, means: Together, updates: Sequence[Update], slots: asyncio.Semaphore) -> list[Update]:
+    """Carry them out, in these slots; those that are done, or failed with an error of their own.
 
     The others are as they were, or due again. Raises what concerns more than one record, once
     everything that was sent is stored.
@@ -118,10 +126,11 @@ async def carry(parts: Parts, means: Together, updates: Sequence[Update]) -> lis
             update.link, update.errand = link, update.errand.begun(link)
 
         async def send(update: Update) -> None:
-            update.sent = True
             may_go = _permit(parts, leases[update.link.id], stored_at)
             try:
-                update.done = await carry_out(parts, update.errand, update.link, may_go, update.effects)
+                async with slots:
+                    update.sent = True
+                    update.done = await carry_out(parts, update.errand, update.link, may_go, update.effects)
             except SyncError as error:
                 if isinstance(error, Unauthorized) or (isinstance(error, Unavailable) and error.system):
                     raise
@@ -145,18 +154,21 @@ async def _keep(parts: Parts, store: SavesMany, updates: Iterable[Update]) -> No
     ]
     try:
         stored: Sequence[Link | None] = await store.save_many([(link, ()) for _, link in ends])
-    except Contended:
-        stored = [await _kept_alone(parts, link) for _, link in ends]
+    except (Contended, Unmappable):
+        stored = [await _kept_alone(parts, update, link) for update, link in ends]
     for (update, _), link in zip(ends, stored, strict=True):
         if update.done is not None:
             update.done = link
 
 
-async def _kept_alone(parts: Parts, link: Link) -> Link | None:
-    """The link as it is stored; nothing where somebody else has gone on with it."""
+async def _kept_alone(parts: Parts, update: Update, link: Link) -> Link | None:
+    """The link as it is stored; nothing where somebody else has gone on with it, or it can't be stored."""
     try:
         return await parts.store.save(link)
     except Contended:
+        return None
+    except Unmappable as error:
+        update.error = error
         return None
 
 

@@ -155,7 +155,7 @@ async def open_sync(
             from bidisync.rehearsal import Rehearsal
 
             left, right = Rehearsal(left, "new-espocrm"), Rehearsal(right, "999999")
-        limits = _limits(settings)
+        limits = _limits(settings, store)
         parts = Parts(
             left=left,
             right=right,
@@ -179,13 +179,17 @@ async def open_sync(
         yield PartySync(engine, remotes, patience + 5.0)
 
 
-def _limits(settings: Settings) -> Limits:
-    """Bounds of time and number; a state in a file is used on one machine, by one clock."""
+def _limits(settings: Settings, store: StateStore) -> Limits:
+    """Bounds of time and number; a state in memory or in a file is used on one machine, by one clock."""
+    from bidisync.stores.memory import MemoryStore
+    from bidisync.stores.sqlite import SqliteStore
+
+    one_clock = isinstance(store, MemoryStore | SqliteStore)
     return Limits(
         request_timeout_s=max(settings.espocrm.timeout_s, settings.advoware.timeout_s),
         search_lag_s=settings.sync.search_lag_s,
         consistency_s=settings.sync.search_lag_s,
-        clocks_apart_s=0.0 if settings.state.url.startswith("sqlite:") else Limits().clocks_apart_s,
+        clocks_apart_s=0.0 if one_clock else Limits().clocks_apart_s,
         concurrency=settings.sync.concurrency,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 
 import attrs
 import pytest
@@ -14,6 +15,7 @@ from bidisync import Limits, LinkState, Ref, Side
 from bidisync.errors import Contended, Rejected, Stale, Unavailable, Unconfirmed
 from bidisync.locks.local import LocalLocks
 from bidisync.stores.memory import MemoryStore
+from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing import Call, MemoryReplica
 from bidisync.testing.replica import FULL
 
@@ -255,3 +257,113 @@ async def test_a_value_that_was_refused_is_not_sent_again_in_the_next_chunk():
     pair.clock.advance(60)
     await pair.sweep(everything=True)
     assert len(refusals) == 1
+
+
+@attrs.define(eq=False)
+class Odd(MemoryReplica):
+    """A replica that shows no value where one should be, in a record or in the reply to a write."""
+
+    bad: str = ""
+    in_replies: bool = False
+
+    async def update(self, seen, changes, *, notes=None):
+        proof = await MemoryReplica.update(self, seen, changes, notes=notes)
+        return self._spoilt(proof) if proof is not None and self.in_replies else proof
+
+    async def list(self, since=None):
+        async for page in MemoryReplica.list(self, since):
+            rows = page.snapshots if self.in_replies else tuple(map(self._spoilt, page.snapshots))
+            yield attrs.evolve(page, snapshots=rows)
+
+    async def get(self, id):
+        found = await MemoryReplica.get(self, id)
+        return found if self.in_replies else self._spoilt(found)
+
+    def _spoilt(self, snapshot):
+        if snapshot.id != self.bad:
+            return snapshot
+        return attrs.evolve(snapshot, fields={**snapshot.fields, "x": datetime.date(2026, 1, 1)})
+
+
+async def odd_pair(tmp_path, **odd) -> tuple[Pair, Odd, SqliteStore]:
+    """A pair over SQLite whose right side shows what is no value of the record r3."""
+    store = await SqliteStore.open(tmp_path / "state.db")
+    pair = pair_of(store)
+    pair.right = Odd("r", capabilities=FULL, names=NAMES, now=pair.clock.now, **odd)
+    await in_step(pair)
+    edit(pair, Side.LEFT, 2, y="ours")  # so that a write of ours is remembered
+    await pair.sweep(everything=True)
+    pair.clock.advance(60)
+    return pair, pair.right, store
+
+
+async def test_a_record_that_shows_what_is_no_value_stops_no_other_of_its_chunk(tmp_path):
+    pair, right, store = await odd_pair(tmp_path)
+    right.bad = "r3"
+    for number in range(PEOPLE):
+        edit(pair, Side.RIGHT if number == 2 else Side.LEFT, number, y="edited")
+    await pair.sweep(everything=True, rounds=1)
+    there = {id: stored.fields["y"] for id, stored in right.records.items()}
+    assert list(there.values()) == ["edited"] * PEOPLE
+    assert pair.tally.states()[LinkState.IN_SYNC] == PEOPLE - 1
+    await store.close()
+
+
+async def test_a_reply_that_is_no_value_leaves_no_other_of_its_chunk_open(tmp_path):
+    pair, right, store = await odd_pair(tmp_path, in_replies=True)
+    right.bad = "r3"
+    for number in range(PEOPLE):
+        edit(pair, Side.LEFT, number, y="edited")
+    await pair.sweep(everything=True, rounds=1)
+    links = [link async for group in store.links() for link in group]
+    assert {link.right_id for link in links if link.intent is not None} <= {"r3"}
+    assert pair.tally.states()[LinkState.IN_SYNC] == PEOPLE - 1
+    await store.close()
+
+
+async def test_writes_together_and_alone_share_one_bound():
+    pair = await in_step(pair_of(limits=attrs.evolve(AT_ONCE, concurrency=2, chunk=3)))
+    for number in range(PEOPLE):
+        edit(pair, Side.LEFT, number, x="edited")
+    for number in range(6):
+        pair.left.add(name=f"New {number}", born=f"19{number:02}", x=None, y=None)
+    under_way, most = [0], [0]
+    update, create = pair.right.update, pair.right.create
+
+    def slow(call):
+        async def counted(*args, **more):
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+            await asyncio.sleep(0.001)
+            try:
+                return await call(*args, **more)
+            finally:
+                under_way[0] -= 1
+
+        return counted
+
+    pair.right = Slow(pair.right, slow(update), slow(create))
+    await pair.sweep(everything=True)
+    assert most[0] == 2
+
+
+@attrs.define(eq=False)
+class Slow:
+    """A replica whose writes take a while."""
+
+    inner: MemoryReplica
+    update: object
+    create: object
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+async def test_hints_of_own_writes_cost_no_look_at_the_other_side():
+    pair = await in_step(pair_of())
+    engine = await pair.engine()
+    pair.left.calls.clear()
+    pair.right.calls.clear()
+    await engine.sync_many([Ref(Side.LEFT, f"l{number}") for number in range(1, 6)])
+    assert [call.verb for call in pair.left.calls] == ["list"]
+    assert not pair.right.calls
