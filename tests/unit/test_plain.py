@@ -285,32 +285,32 @@ class Odd(MemoryReplica):
         return attrs.evolve(snapshot, fields={**snapshot.fields, "x": datetime.date(2026, 1, 1)})
 
 
-async def odd_pair(tmp_path, **odd) -> tuple[Pair, Odd, SqliteStore]:
-    """A pair over SQLite whose right side shows what is no value of the record r3."""
+async def odd_pair(tmp_path, side: str, **odd) -> tuple[Pair, Odd, SqliteStore]:
+    """A pair over SQLite, one side of which can show what is no value."""
     store = await SqliteStore.open(tmp_path / "state.db")
     pair = pair_of(store)
-    pair.right = Odd("r", capabilities=FULL, names=NAMES, now=pair.clock.now, **odd)
+    replica = Odd(side[0], capabilities=FULL, names=NAMES, now=pair.clock.now, **odd)
+    setattr(pair, side, replica)
     await in_step(pair)
     edit(pair, Side.LEFT, 2, y="ours")  # so that a write of ours is remembered
     await pair.sweep(everything=True)
     pair.clock.advance(60)
-    return pair, pair.right, store
+    return pair, replica, store
 
 
 async def test_a_record_that_shows_what_is_no_value_stops_no_other_of_its_chunk(tmp_path):
-    pair, right, store = await odd_pair(tmp_path)
-    right.bad = "r3"
+    pair, left, store = await odd_pair(tmp_path, "left")
+    left.bad = "l3"
     for number in range(PEOPLE):
-        edit(pair, Side.RIGHT if number == 2 else Side.LEFT, number, y="edited")
+        edit(pair, Side.LEFT, number, y="edited")
     await pair.sweep(everything=True, rounds=1)
-    there = {id: stored.fields["y"] for id, stored in right.records.items()}
-    assert list(there.values()) == ["edited"] * PEOPLE
+    assert [one["y"] for one in records(pair)[1]].count("edited") == PEOPLE - 1
     assert pair.tally.states()[LinkState.IN_SYNC] == PEOPLE - 1
     await store.close()
 
 
 async def test_a_reply_that_is_no_value_leaves_no_other_of_its_chunk_open(tmp_path):
-    pair, right, store = await odd_pair(tmp_path, in_replies=True)
+    pair, right, store = await odd_pair(tmp_path, "right", in_replies=True)
     right.bad = "r3"
     for number in range(PEOPLE):
         edit(pair, Side.LEFT, number, y="edited")
@@ -322,41 +322,42 @@ async def test_a_reply_that_is_no_value_leaves_no_other_of_its_chunk_open(tmp_pa
 
 
 async def test_writes_together_and_alone_share_one_bound():
-    pair = await in_step(pair_of(limits=attrs.evolve(AT_ONCE, concurrency=2, chunk=3)))
+    pair = await in_step(pair_of(limits=attrs.evolve(AT_ONCE, concurrency=4)))
+    pair.right = slow = Slow(pair.right)
     for number in range(PEOPLE):
+        pair.left.add(name=f"New {number}", born=f"19{number:02}", x=None, y=None)  # made one by one
         edit(pair, Side.LEFT, number, x="edited")
-    for number in range(6):
-        pair.left.add(name=f"New {number}", born=f"19{number:02}", x=None, y=None)
-    under_way, most = [0], [0]
-    update, create = pair.right.update, pair.right.create
-
-    def slow(call):
-        async def counted(*args, **more):
-            under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
-            await asyncio.sleep(0.001)
-            try:
-                return await call(*args, **more)
-            finally:
-                under_way[0] -= 1
-
-        return counted
-
-    pair.right = Slow(pair.right, slow(update), slow(create))
-    await pair.sweep(everything=True)
-    assert most[0] == 2
+    engine = await pair.engine()
+    await engine.sync_many(
+        [Ref(Side.LEFT, f"l{n}") for n in [*range(PEOPLE + 1, 2 * PEOPLE + 1), *range(1, PEOPLE + 1)]]
+    )
+    assert slow.most == 4
 
 
 @attrs.define(eq=False)
 class Slow:
-    """A replica whose writes take a while."""
+    """A replica whose writes take a while, and that counts how many there are at once."""
 
     inner: MemoryReplica
-    update: object
-    create: object
+    now: int = 0
+    most: int = 0
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
+
+    async def update(self, *args, **more):
+        return await self._counted(self.inner.update(*args, **more))
+
+    async def create(self, *args, **more):
+        return await self._counted(self.inner.create(*args, **more))
+
+    async def _counted(self, write):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        for _ in range(20):  # turns of the loop, so that others come
+            await asyncio.sleep(0)
+        self.now -= 1
+        return await write
 
 
 async def test_hints_of_own_writes_cost_no_look_at_the_other_side():
