@@ -24,9 +24,9 @@ import attrs
 
 from bidisync import Ref, Side
 from bidisync.model import Decision, Row, Versions
-from bidisync.protocols import HintStore, StateStore
 from bidisync.rest import to_rest
 from bidisync.state import Grounds, Journaled
+from bidisync.storage import HintStore, StateStore
 from bidisync.stores.seal import AesSeal
 from bidisync.stores.sqlite import SqliteStore
 from bidisync.testing.stores import rich_link

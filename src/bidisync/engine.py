@@ -53,7 +53,7 @@ from bidisync.model import ABSENT, Decision, LinkState, Plan, Ref, Review, Revie
 from bidisync.notes import show
 from bidisync.outcome import NOT_FOUND, NOT_LINKED, Effects, Outcome
 from bidisync.parts import Parts, living
-from bidisync.plain import carry, plain_update, together
+from bidisync.plain import carry, means_of, plain_update
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
 from bidisync.reconcile import explain, reconcile
@@ -259,7 +259,7 @@ class Engine:
     ) -> list[_Job]:
         """What is left of a chunk once its plain updates are done together."""
         parts, began = self.parts, self.parts.clock.monotonic()
-        means = together(parts)
+        means = means_of(parts)
         if means is None:
             return jobs
         updates = [
@@ -289,7 +289,7 @@ class Engine:
         """The hinted records in bulk; also their counterparts where a list brought them along, or many go together."""
         wanted = [one for ref in refs for one in (links[ref].refs if ref in links and ref in rows else (ref,))]
         found = await self._rows_of([ref for ref in wanted if ref not in rows], links)
-        if together(self.parts) is not None:
+        if means_of(self.parts) is not None:
             moved = [ref for ref in refs if ref in found and ref in links and not _as_it_was(links, ref, found[ref])]
             others = dict.fromkeys(other for ref in moved for other in links[ref].refs)
             found |= await self._rows_of([ref for ref in others if ref not in rows and ref not in found], links)

@@ -24,10 +24,11 @@ from bidisync.looking import Rows, listed, nothing_new
 from bidisync.model import ABSENT, Capabilities, Conditional, Ref, Side, Snapshot, Verb
 from bidisync.outcome import Effects
 from bidisync.parts import Parts
-from bidisync.protocols import HoldsFree, Lease, SavesMany
+from bidisync.protocols import HoldsFree, Lease
 from bidisync.reconcile import reconcile
 from bidisync.spawn import side_by_side
 from bidisync.state import Link
+from bidisync.storage import SavesMany
 
 FENCE_S = 0.5
 """So long a look at the stored fence counts, where the remote refuses what stands on an old version."""
@@ -47,19 +48,19 @@ class Update:
 
 
 @attrs.frozen
-class Together:
+class Means:
     """What it takes to deal with many at once: a store and locks that can."""
 
     store: SavesMany
     locks: HoldsFree
 
 
-def together(parts: Parts) -> Together | None:
+def means_of(parts: Parts) -> Means | None:
     """The means to deal with many at once, where rows of both sides are fit to be written upon."""
     store, locks = parts.store, parts.locks
     if not isinstance(store, SavesMany) or not isinstance(locks, HoldsFree) or parts.run.only is not None:
         return None
-    return Together(store, locks) if all(_fit(one.capabilities) for one in parts.replicas.values()) else None
+    return Means(store, locks) if all(_fit(one.capabilities) for one in parts.replicas.values()) else None
 
 
 def _fit(can: Capabilities) -> bool:
@@ -109,7 +110,7 @@ def _simple(snapshot: Snapshot) -> bool:
     )
 
 
-async def carry(parts: Parts, means: Together, updates: Sequence[Update], slots: asyncio.Semaphore) -> list[Update]:
+async def carry(parts: Parts, means: Means, updates: Sequence[Update], slots: asyncio.Semaphore) -> list[Update]:
     """Carry them out, in these slots; those that are done, or failed with an error of their own.
 
     The others are as they were, or due again. Raises what concerns more than one record, once

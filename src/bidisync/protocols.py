@@ -27,10 +27,6 @@ from bidisync.model import (
     Value,
 )
 from bidisync.state import Intent, Link, Shadow
-from bidisync.storage import HintStore as HintStore
-from bidisync.storage import SavesMany as SavesMany
-from bidisync.storage import Seal as Seal
-from bidisync.storage import StateStore as StateStore
 
 if TYPE_CHECKING:
     from bidisync.notices import Notice

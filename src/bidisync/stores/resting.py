@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from bidisync.model import Side
-from bidisync.protocols import Seal
 from bidisync.rest import from_rest
 from bidisync.state import Link, Living
+from bidisync.storage import Seal
 from bidisync.stores.texts import plain_text, stored_text
 from bidisync.stores.writer import Connection, Transaction
 

@@ -18,9 +18,9 @@ import attrs
 from bidisync.chain import Check, Head, Verdict
 from bidisync.errors import Misconfigured
 from bidisync.model import Ref, Side
-from bidisync.protocols import Seal
 from bidisync.rest import from_rest, to_rest
 from bidisync.state import Hint, Journaled, Known, Link, Living, Traces, without_values
+from bidisync.storage import Seal
 from bidisync.stores import chaining, hinting, linking, resting
 from bidisync.stores.closing import MOVED, StateMoved
 from bidisync.stores.seal import Plain

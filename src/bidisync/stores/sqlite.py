@@ -18,7 +18,7 @@ from pathlib import Path
 import attrs
 
 from bidisync.errors import Misconfigured, Unavailable
-from bidisync.protocols import Seal
+from bidisync.storage import Seal
 from bidisync.stores.chaining import begin, grow
 from bidisync.stores.closing import REFUSED, StateMoved
 from bidisync.stores.migrating import migrate
