@@ -22,6 +22,7 @@ from bidisync.errors import Rejected, Stale, Unmappable
 from bidisync.items import Items
 from bidisync.model import Capabilities, Conditional, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.operations import Abilities, Add, Alter, Child, Operation, left_over, operations
+from bidisync.pages import listed
 from bidisync.protocols import Clock, Replica
 from bidisync.spawn import side_by_side
 from bidisync.state import Intent
@@ -112,8 +113,9 @@ class WithChildren:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within; where they bring no children along, each record's are read."""
-        async for page in self.replica.list(since):
-            yield attrs.evolve(page, snapshots=await self._wholes(page.snapshots), tokens=None)
+        async with listed(self.replica.list(since)) as pages:
+            async for page in pages:
+                yield attrs.evolve(page, snapshots=await self._wholes(page.snapshots), tokens=None)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

@@ -6,6 +6,7 @@ Without that every record would be made on the other side too, and each would be
 from __future__ import annotations
 
 from bidisync.errors import Misconfigured
+from bidisync.pages import listed
 from bidisync.parts import Parts
 from bidisync.protocols import Replica
 from bidisync.sweep import CONTACT
@@ -32,8 +33,9 @@ async def refuse_untold(parts: Parts) -> None:
 
 async def _holds_strangers(replica: Replica) -> bool:
     """Whether that side has a record which names no counterpart; one page of its list says so as a rule."""
-    async for page in replica.list():
-        for row in page.snapshots:
-            if not row.gone and (row.notes is None or row.notes.counterpart is None):
-                return True
+    async with listed(replica.list()) as pages:
+        async for page in pages:
+            for row in page.snapshots:
+                if not row.gone and (row.notes is None or row.notes.counterpart is None):
+                    return True
     return False

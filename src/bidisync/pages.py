@@ -1,8 +1,9 @@
-"""Pieces of a list whose records are made when somebody looks at them: most are as they were, and nobody does."""
+"""Pieces of a list: their records are made when somebody looks at them, and a list that is left early is closed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar, overload
 
 import attrs
@@ -29,3 +30,27 @@ class Lazily(Sequence[T], Generic[S, T]):
 
     def __getitem__(self, place: int | slice) -> T | Sequence[T]:
         return Lazily(self.make, self.of[place]) if isinstance(place, slice) else self.make(self.of[place])
+
+
+@contextmanager
+def opened(items: Iterable[T]) -> Iterator[Iterator[T]]:
+    """These items one after the other; whoever leaves early leaves no generator behind that holds a lock or a file."""
+    rest = iter(items)
+    try:
+        yield rest
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()
+
+
+@asynccontextmanager
+async def listed(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """The same of what comes asynchronously, such as the pages of a list."""
+    rest = aiter(items)
+    try:
+        yield rest
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()

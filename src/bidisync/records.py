@@ -18,7 +18,7 @@ import attrs
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured, Rejected
 from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Snapshot, Value
-from bidisync.pages import Lazily
+from bidisync.pages import Lazily, listed, opened
 from bidisync.state import Intent
 from bidisync.values import SEEN, read
 
@@ -157,17 +157,19 @@ class RecordReplica:
         asked, records = self.now(), self.records
         if since is not None and isinstance(records, Feed):
             changes = await _answer(records.changed(since))
-            async for batch in _batches(changes.records):
-                yield self._page(asked, batch)
+            async with listed(_batches(changes.records)) as batches:
+                async for batch in batches:
+                    yield self._page(asked, batch)
             gone = tuple(self._gone(asked, str(id)) for id in changes.gone)
             yield Page(gone, str(changes.position))
             return
         position = str(await _answer(records.position())) if isinstance(records, Feed) else None
-        async for batch in _batches(await _answer(records.all())):
-            page = self._page(asked, batch)
-            if not self._tried:
-                await self._try(batch[0][self.id])
-            yield page
+        async with listed(_batches(await _answer(records.all()))) as batches:
+            async for batch in batches:
+                page = self._page(asked, batch)
+                if not self._tried:
+                    await self._try(batch[0][self.id])
+                yield page
         yield Page((), position)
 
     async def create(
@@ -201,12 +203,13 @@ class RecordReplica:
     async def _try(self, id: object) -> None:
         """``Misconfigured`` where the store has nothing for the text of an id that it lists: all would seem deleted."""
         if not isinstance(id, str | None) and await _answer(self.records.get(str(id))) is None:
-            async for batch in _batches(await _answer(self.records.all())):
-                if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
-                    store = type(self.records).__name__
-                    raise Misconfigured(
-                        f"{store}.get({str(id)!r}) finds no record, and all() lists it: ids come as text"
-                    )
+            async with listed(_batches(await _answer(self.records.all()))) as batches:
+                async for batch in batches:
+                    if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
+                        store = type(self.records).__name__
+                        raise Misconfigured(
+                            f"{store}.get({str(id)!r}) finds no record, and all() lists it: ids come as text"
+                        )
         self._tried = True
 
     def _page(self, asked: float, batch: Sequence[Record]) -> Page:
@@ -271,15 +274,16 @@ async def _answer(answer: T | Awaitable[T]) -> T:
 
 async def _batches(records: Listed) -> AsyncIterator[Sequence[Record]]:
     if not isinstance(records, AsyncIterable):
-        rest = iter(records)
-        while batch := list(islice(rest, PAGE)):
-            yield batch
+        with opened(records) as rest:
+            while batch := list(islice(rest, PAGE)):
+                yield batch
         return
     held: list[Record] = []
-    async for record in records:
-        held.append(record)
-        if len(held) == PAGE:
+    async with listed(records) as coming:
+        async for record in coming:
+            held.append(record)
+            if len(held) == PAGE:
+                yield held
+                held = []
+        if held:
             yield held
-            held = []
-    if held:
-        yield held

@@ -16,6 +16,7 @@ import attrs
 from bidisync.errors import Duplicate, ParentNotLinked, Unmappable
 from bidisync.mapping import Codec
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Ref, Seen, Side, Snapshot, Value
+from bidisync.pages import listed
 from bidisync.protocols import Replica
 from bidisync.state import Intent, Link
 from bidisync.storage import StateStore
@@ -72,8 +73,9 @@ class Referring:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
-        async for page in self.replica.list(since):
-            yield attrs.evolve(page, snapshots=await self._shared(page.snapshots), tokens=None)
+        async with listed(self.replica.list(since)) as pages:
+            async for page in pages:
+                yield attrs.evolve(page, snapshots=await self._shared(page.snapshots), tokens=None)
 
     async def create(
         self, fields: Mapping[str, Value], *, notes: Notes | None = None, despite_duplicates: bool = False

@@ -18,6 +18,7 @@ from bidisync import (
     Snapshot,
     open_pair,
 )
+from bidisync import records as records_module
 from bidisync.events import Noticed
 from bidisync.stores.memory import MemoryStore
 
@@ -169,6 +170,60 @@ async def test_a_replica_that_reads_not_every_field_is_refused(replica, message)
     with pytest.raises(Misconfigured, match=message):
         async with open_pair(Shelf(), replica(), fields=["id", "title"]):
             pass
+
+
+class Open(Shelf):
+    """Counts who reads its list: a generator that is not closed would hold what it opened."""
+
+    reading = 0
+
+    def all(self):
+        self.reading += 1
+        try:
+            yield from list(self.books.values())
+        finally:
+            self.reading -= 1
+
+
+class OpenToo(Open):
+    """The same asynchronously."""
+
+    async def all(self):
+        self.reading += 1
+        try:
+            for book in list(self.books.values()):
+                yield book
+        finally:
+            self.reading -= 1
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("kind", [Open, OpenToo])
+async def test_a_list_that_is_left_early_is_closed_at_once(monkeypatch, kind, mapped):
+    monkeypatch.setattr(records_module, "PAGE", 2)
+    store = kind(*({"id": str(n), "ID": str(n), "T": "x", "title": "x"} for n in range(5)))
+    replica = RecordReplica(store, ("ID", "T"))
+    pages = (Mapped(replica, MAPPER) if mapped else replica).list()
+    await anext(pages)
+    assert store.reading == 1
+    await pages.aclose()
+    assert store.reading == 0
+
+
+@pytest.mark.parametrize("kind", [Open, OpenToo])
+async def test_the_first_contact_leaves_no_list_open_behind_it(monkeypatch, kind):
+    monkeypatch.setattr(records_module, "PAGE", 2)
+    most = 0
+
+    class Once(kind):
+        def __setattr__(self, name, value):
+            nonlocal most
+            most = max(most, value) if name == "reading" else most
+            super().__setattr__(name, value)
+
+    async with open_pair(Once(*({"id": str(n), "title": "x"} for n in range(5))), Shelf(), fields=["title"]) as pair:
+        assert (await pair.sync()).created.total() == 5
+    assert most == 1
 
 
 class Numbered(Shelf):
