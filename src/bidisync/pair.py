@@ -147,7 +147,7 @@ async def open_pair(
     * ``identity``: several such keys, or hints for a person, in place of ``match``.
     * ``strangers=True`` says that of the records which both sides hold before the first sync none is
       on both: each is made on the other side too. Needed only where neither ``match`` nor
-      ``identity`` tells who is who.
+      ``identity`` tells who is who, or where no record of a side has what they name.
     * ``on_delete``: what follows when a record was deleted on one side. By default a person is asked.
     * ``state``: where it is kept what both last agreed on: ``memory:`` (gone with the process),
       ``sqlite:///FILE``, a ``pathlib.Path``, ``postgresql://…``, or a store, which stays yours. Each
