@@ -31,7 +31,7 @@ async def refuse_untold(parts: Parts) -> None:
     filled nowhere. Nothing was written then. What was begun before goes on, and a record that
     names its counterpart is no stranger.
     """
-    if await parts.store.get_mark(CONTACT) is not None or sum((await parts.store.count()).values()):
+    if await parts.store.get_mark(CONTACT) is not None or any((await parts.store.count()).values()):
         return
     identity = parts.identity
     if identity.fields and not all(side.capabilities.row_is_complete for side in parts.replicas.values()):

@@ -25,7 +25,7 @@ from bidisync.locks.local import LocalLocks
 from bidisync.model import Ref
 from bidisync.outcome import Outcome, Tally
 from bidisync.parts import Limits, Parts
-from bidisync.place import claim, open_state
+from bidisync.place import claim, open_state, refuse_another
 from bidisync.protocols import Clock, ConflictStrategy, LockProvider, Observer, Replica
 from bidisync.records import Records
 from bidisync.schema import Field, OnDelete, Policy
@@ -71,7 +71,7 @@ class Pair:
         ``Unauthorized`` where a whole side fails, and what a store raises that is no
         ``SyncError``. What was done until then is kept; the next call goes on.
         """
-        await self._told_apart()
+        await self._begin()
         if everything is None:
             replicas = self.engine.parts.replicas.values()
             everything = not all(replica.capabilities.changed_since for replica in replicas)
@@ -82,7 +82,7 @@ class Pair:
 
         Raises what ``sync`` raises.
         """
-        await self._told_apart()
+        await self._begin()
         return await self.engine.sync(Ref.parse(ref) if isinstance(ref, str) else ref)
 
     async def held(self) -> tuple[HeldPlan, ...]:
@@ -103,9 +103,10 @@ class Pair:
             raise Moved("nothing is held under this digest (any more): held() tells what is")
         return found
 
-    async def _told_apart(self) -> None:
+    async def _begin(self) -> None:
         if not self.strangers:
             await refuse_untold(self.engine.parts)
+        await claim(self.store, [field.name for field in self.engine.parts.policy.fields])
 
 
 @asynccontextmanager
@@ -188,7 +189,7 @@ async def open_pair(
             clock=clock,
             observers=told,
         )
-        await claim(store, names)
+        await refuse_another(store, names)
         yield Pair(await Engine.open(parts), store, strangers)
     finally:
         if store is not state:

@@ -12,7 +12,8 @@ from bidisync.stores.memory import MemoryStore
 from bidisync.stores.sqlite import SqliteStore
 
 PLACES = "the state of a pair is 'memory:', 'sqlite:///FILE', a pathlib.Path, 'postgresql://…' or a store"
-_OWNER = "pair"  # the mark of what the pair is made of that keeps its state there
+_OWNER = "pair"  # the mark of the fields that the pair has which keeps its state there
+_EVER = "pair:ever"  # the mark of all that it ever had
 
 
 async def open_state(state: str | Path | StateStore) -> StateStore:
@@ -50,18 +51,47 @@ async def _postgres(url: str) -> StateStore:
     return await PostgresStore.open(url)
 
 
-async def claim(store: StateStore, fields: Iterable[str]) -> None:
-    """Make this state that of the pair with these fields; ``Misconfigured`` if it is another pair's.
+async def refuse_another(store: StateStore, fields: Iterable[str]) -> None:
+    """``Misconfigured`` if this state is that of another pair than the one with these fields.
 
-    Another pair is one that has none of them. Fields may come and go otherwise.
+    Fields may be added, and they may be left out; one that does both at once may be another kind
+    of record altogether. A state that holds no link yet is nobody's.
     """
-    names = sorted(fields)
-    stored = await store.get_mark(_OWNER)
-    owned: list[str] = json.loads(stored) if stored else names
-    if not set(owned) & set(names):
-        raise Misconfigured(
-            f"this state belongs to a pair with the fields {', '.join(owned)}, none of which is given here: "
-            "each pair has a state of its own, and so has one whose fields all got other names"
-        )
-    if owned != names or not stored:
-        await store.set_mark(_OWNER, json.dumps(names))
+    await _owned(store, frozenset(fields))
+
+
+async def claim(store: StateStore, fields: Iterable[str]) -> None:
+    """Make this state that of the pair with these fields, before it stores anything; else as ``refuse_another``."""
+    names = frozenset(fields)
+    last, ever = await _owned(store, names)
+    if ever != ever | names:
+        await store.set_mark(_EVER, _written(ever | names))
+    if last != names:
+        await store.set_mark(_OWNER, _written(names))
+
+
+async def _owned(store: StateStore, names: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields that the pair had which keeps its state there when it last synced, and all that it ever had."""
+    last, ever = _read(await store.get_mark(_OWNER)), _read(await store.get_mark(_EVER))
+    ever |= last
+    if last <= names or names <= ever:
+        return last, ever
+    if not any((await store.count()).values()):
+        return frozenset(), frozenset()
+    raise Misconfigured(
+        f"this state belongs to a pair with the fields {_listed(last)}: {_listed(names - last)} would be new, and "
+        f"without {_listed(last - names)} this is another pair, and each pair has a state of its own. Where a field of "
+        "this pair shall have another name, add the new one first, sync, and leave the old one out after that"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _read(mark: str | None) -> frozenset[str]:
+    return frozenset(json.loads(mark)) if mark else frozenset()
+
+
+def _written(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names))

@@ -125,23 +125,54 @@ async def test_initial_settles_what_differs_when_two_records_meet():
     assert right.books["1"]["title"] == "Stine"
 
 
-async def test_a_state_is_that_of_one_pair_whose_fields_may_come_and_go(tmp_path):
+async def used(state, fields):
+    """A pair with these fields has synced a record over that state."""
+    async with open_pair(Shelf("Stine"), Shelf(), fields=fields, state=state) as pair:
+        await pair.sync()
+
+
+@pytest.mark.parametrize("others", [["name", "born"], ["isbn", "born"], ["born"]])
+async def test_a_state_is_that_of_one_pair_whose_fields_may_come_and_go(tmp_path, others):
     state = tmp_path / "books.db"
-    for fields in (["title"], ["title", "place"], ["place", "isbn"], ["isbn", "place"]):
-        async with open_pair(Shelf(), Shelf(), fields=fields, state=state):
-            pass
-    for store in (state, state):
+    for fields in (["title"], ["title", "place"], ["place"], ["place", "isbn"], ["isbn", "place"], ["title"], ["isbn"]):
+        await used(state, fields)
+    await used(state, ["isbn", "place"])
+    for _ in range(2):
         with pytest.raises(
-            Misconfigured, match=r"a pair with the fields isbn, place.*each pair has a state of its own"
+            Misconfigured,
+            match=r"a pair with the fields isbn, place.*each pair has a state of its own.*add the new one",
         ):
-            async with open_pair(Shelf(), Shelf(), fields=["name", "born"], state=store):
-                pass
+            await used(state, others)
     store = MemoryStore()
-    async with open_pair(Shelf(), Shelf(), fields=["title"], state=store):
-        pass
+    await used(store, ["title"])
     with pytest.raises(Misconfigured, match="each pair has a state of its own"):
-        async with open_pair(Shelf(), Shelf(), fields=["name"], state=store):
-            pass
+        await used(store, ["name"])
+
+
+async def test_a_pair_that_has_synced_nothing_owns_no_state(tmp_path):
+    state = tmp_path / "books.db"
+    async with open_pair(Shelf(), Shelf(), fields=["titel"], state=state) as pair:
+        await pair.sync()
+    async with open_pair(Shelf("Stine"), Shelf(), fields=["tilte"], state=state):
+        pass
+    await used(state, ["title"])
+    with pytest.raises(Misconfigured, match="with the fields title"):
+        await used(state, ["titel"])
+
+
+async def test_of_two_pairs_that_are_open_over_one_state_the_first_that_stores_something_has_it():
+    store = MemoryStore()
+    async with (
+        open_pair(Shelf("Stine"), Shelf(), fields=["title"], state=store) as books,
+        open_pair(Shelf("Lene"), Shelf(), fields=["title", "born"], state=store) as people,
+        open_pair(Shelf("Berlin"), Shelf(), fields=["name"], state=store) as places,
+    ):
+        await people.sync()
+        await books.sync()
+        with pytest.raises(Misconfigured, match="each pair has a state of its own"):
+            await places.sync()
+        with pytest.raises(Misconfigured, match="each pair has a state of its own"):
+            await places.sync_one("left:1")
 
 
 async def test_what_a_guard_holds_is_told_and_goes_once_it_is_approved():
