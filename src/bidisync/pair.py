@@ -83,7 +83,23 @@ class Pair:
         Raises what ``sync`` raises.
         """
         await self._begin()
-        return await self.engine.sync(Ref.parse(ref) if isinstance(ref, str) else ref)
+        return await self.engine.sync(ref)
+
+    async def retry(self, ref: Ref | str) -> Outcome:
+        """Try a record again that was given up, from the beginning, and say how it stands then.
+
+        Of which that is so ``store.waiting()`` tells: it is dead after its last attempt; its deletion
+        was refused; nobody could tell what became of a create; or it was deleted and came back under
+        its id, and is from now on a new one that gets a counterpart. Raises what ``sync`` raises, and
+        ``Contended`` while somebody else works on it.
+        """
+        ref = Ref.of(ref)
+        link = (await self.store.load([ref])).get(ref)
+        if link is not None:
+            await approval.rearm(self.store, self.engine.parts.clock, [link])
+            if link.missing is not None:  # what is left of it is on the other side
+                ref = next((one for one in link.refs if one.side is not link.missing.side), ref)
+        return await self.sync_one(ref)
 
     async def held(self) -> tuple[HeldPlan, ...]:
         """What a guard holds until somebody approves it: why, which links, and the digest that ``approve`` takes.

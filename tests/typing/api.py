@@ -193,6 +193,7 @@ async def two_stores() -> None:
         assert_type(pair, Pair)
         assert_type(await pair.sync(everything=True), Tally)
         assert_type(await pair.sync_one("left:1"), Outcome)
+        assert_type(await pair.retry(Ref(Side.LEFT, "1")), Outcome)
         held: tuple[HeldPlan, ...] = await pair.held()
         assert_type(await pair.approve(held[0].digest), HeldPlan)
     bounds = Bounds(max_deletes=9)

@@ -21,15 +21,17 @@ from bidisync import (
     OnDelete,
     RecordReplica,
     Records,
+    Rejected,
     Snapshot,
     Stale,
+    Unavailable,
     open_pair,
     prefer_left,
 )
 from bidisync.model import Page
 from bidisync.pages import Lazily
 from bidisync.stores.memory import MemoryStore
-from bidisync.testing import Examples, Trial, check_replica
+from bidisync.testing import Examples, ManualClock, Trial, check_replica
 
 
 class Shelf:
@@ -131,6 +133,72 @@ async def test_edits_on_both_sides_and_new_and_deleted_books_reach_the_other(kin
         writes = len(left.history), len(right.history)
         await pair.sync()
         assert (len(left.history), len(right.history)) == writes
+
+
+class Firm(Followed):
+    """Deletes nothing as long as it has reasons."""
+
+    reason = "has invoices"
+
+    def remove(self, id, version):
+        if self.reason:
+            raise Rejected(self.reason)
+        super().remove(id, version)
+
+
+@pytest.mark.parametrize("named", ["left:1", "right:1"])
+async def test_a_refused_deletion_is_sent_again_by_retry(named):
+    left, right = Followed(BOOK, {**BOOK, "id": "2"}), Firm(BOOK, {**BOOK, "id": "2"})
+    async with open_pair(left, right, on_delete=OnDelete.PROPAGATE, **OPTIONS) as pair:
+        await pair.sync()
+        left.remove("1", None)
+        await pair.sync()
+        assert (await pair.retry(named)).state is LinkState.GONE
+        right.reason = None
+        await pair.sync()
+        assert "1" in right.books
+        assert (await pair.retry(named)).state is LinkState.TOMBSTONED
+        assert sorted(right.books) == ["2"]
+        assert (await pair.retry(named)).state is LinkState.TOMBSTONED
+
+
+@pytest.mark.parametrize("named", ["left:1", "right:made1"])
+async def test_a_record_that_came_back_gets_a_counterpart_by_retry(named):
+    fields = {**OPTIONS, "fields": ["title", "place"], "match": ["title"]}
+    left, right = Shelf({**BOOK, "id": "0", "title": "Stine"}, BOOK), Shelf()
+    async with open_pair(left, right, on_delete=OnDelete.PROPAGATE, **fields) as pair:
+        await pair.sync()
+        assert named == "left:1" or named.removeprefix("right:") in right.books
+        left.remove("1", None)
+        await pair.sync()
+        assert len(right.books) == 1
+        left.add({**BOOK, "title": "Cécile"})
+        await pair.sync()
+        assert len(right.books) == 1
+        assert (await pair.retry(named)).state is LinkState.IN_SYNC
+        assert sorted(book["title"] for book in right.books.values()) == ["Cécile", "Stine"]
+        assert (await pair.sync()).states() == {LinkState.IN_SYNC: 2}
+
+
+async def test_what_died_of_its_attempts_lives_again_by_retry_and_nobody_is_nobody():
+    clock, left, right = ManualClock(), Shelf(BOOK), Shelf(BOOK)
+    async with open_pair(left, right, clock=clock, **OPTIONS) as pair:
+        await pair.sync()
+        right.change, change = failing, right.change
+        left.add({"id": "1", "title": "Stine"})
+        for _ in range(3):
+            await pair.sync()
+            clock.advance(3_600)
+        (link,) = await pair.store.waiting()
+        assert link.attempts.dead
+        right.change = change
+        assert (await pair.retry("left:1")).state is LinkState.IN_SYNC
+        assert right.books["1"]["title"] == "Stine"
+        assert (await pair.retry("left:no such book")).reason == "not_found"
+
+
+def failing(id, fields, version):
+    raise Unavailable("no answer")
 
 
 @attrs.define
