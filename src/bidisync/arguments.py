@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import TypeVar, cast
 
 from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured
@@ -10,6 +11,8 @@ from bidisync.identity import Identity
 from bidisync.protocols import ConflictStrategy, Observer, Replica
 from bidisync.records import RecordReplica, Records
 from bidisync.schema import Field, Group, OnDelete, Policy
+
+T = TypeVar("T")
 
 
 def policy_of(
@@ -20,10 +23,9 @@ def policy_of(
     policy: Policy | None,
 ) -> Policy:
     """The policy that is given, or one of these fields: never both, for one of them would count for nothing."""
-    if isinstance(fields, str):
-        raise Misconfigured(f"fields is a list of names: write fields=[{fields!r}]")
-    named = [_field(field) for field in fields]
+    named = [_field(field) for field in _listed("fields", fields)]
     if policy is not None:
+        check_kind("policy", policy, Policy)
         told = {
             "fields": bool(named),
             "strategy": strategy is not ask,
@@ -48,22 +50,35 @@ def _field(field: object) -> Field:
     return Field(field, "record")
 
 
-def identity_of(match: Sequence[str], identity: Identity | None) -> Identity:
+def identity_of(match: Iterable[str], identity: Identity | None) -> Identity:
     """The identity that is given, or the one whose only key are the fields of ``match``."""
-    if isinstance(match, str):
-        raise Misconfigured(f"match is a list of names: write match=[{match!r}]")
+    names = _listed("match", match)
+    strange = next((type(name).__name__ for name in names if not isinstance(name, str)), None)
+    if strange is not None:
+        raise Misconfigured(f"match is a list of names: {strange} is none")
     if identity is None:
-        return Identity(strong=(tuple(match),) if match else ())
-    if match:
+        return Identity(strong=(names,) if names else ())
+    check_kind("identity", identity, Identity)
+    if names:
         raise Misconfigured("match and identity both say who is who: give one of them")
     return identity
 
 
-def observers_of(observers: Sequence[Observer]) -> Sequence[Observer]:
+def _listed(name: str, given: Iterable[T]) -> tuple[T, ...]:
+    """What was given under that name, one by one and in an order that is the same at every start."""
+    if isinstance(given, str):
+        raise Misconfigured(f"{name} is a list of names: write {name}=[{given!r}]")
+    if not isinstance(given, Iterable):
+        raise Misconfigured(f"{name} is a list of names, not {type(given).__name__}")
+    return tuple(sorted(given, key=str) if isinstance(given, Set) else given)
+
+
+def observers_of(observers: Iterable[Observer]) -> Sequence[Observer]:
     """The observers, each of which can be told something."""
-    if not isinstance(observers, list | tuple) or not all(map(callable, observers)):
+    told = tuple(observers) if isinstance(observers, Iterable) else (None,)
+    if not all(map(callable, told)):
         raise Misconfigured("observers is a list of functions: write observers=[print]")
-    return observers
+    return cast(Sequence[Observer], told)
 
 
 def check_kind(name: str, given: object, kind: type) -> None:
@@ -74,6 +89,8 @@ def check_kind(name: str, given: object, kind: type) -> None:
 
 def check_can(name: str, given: object, *what: str) -> None:
     """``Misconfigured`` if what was given under that name lacks one of these."""
+    if isinstance(given, type):
+        raise Misconfigured(f"{name} can't be the class {given.__name__}: give one made of it")
     lacks = [one for one in what if not hasattr(given, one)]
     if lacks:
         raise Misconfigured(f"{name} can't be {type(given).__name__}: it lacks {', '.join(lacks)}")

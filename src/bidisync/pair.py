@@ -6,7 +6,7 @@ locks within the process, the clock of the machine. What is given replaces it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -134,7 +134,7 @@ async def open_pair(
     strategy: ConflictStrategy = ask,
     initial: ConflictStrategy = fill_blanks,
     policy: Policy | None = None,
-    match: Sequence[str] = (),
+    match: Iterable[str] = (),
     identity: Identity | None = None,
     strangers: bool = False,
     on_delete: OnDelete = OnDelete.REVIEW,
@@ -143,7 +143,7 @@ async def open_pair(
     limits: Limits | None = None,
     locks: LockProvider | None = None,
     clock: Clock | None = None,
-    observers: Sequence[Observer] = (),
+    observers: Iterable[Observer] = (),
 ) -> AsyncIterator[Pair]:
     """A pair of stores that ``pair.sync()`` keeps in step, until the block ends.
 

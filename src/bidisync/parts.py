@@ -34,6 +34,11 @@ def _at_least_one(_: object, field: attrs.Attribute[int], value: object) -> None
         raise Misconfigured(f"{field.name} is a whole number of at least 1")
 
 
+def _none_or_more(_: object, field: attrs.Attribute[int], value: object) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise Misconfigured(f"{field.name} is a whole number, 0 or more")
+
+
 def _no_less_than_nothing(_: object, field: attrs.Attribute[float], value: object) -> None:
     if not isinstance(value, int | float) or not value >= 0:
         raise Misconfigured(f"{field.name} is a time in seconds, 0 or more")
@@ -69,7 +74,7 @@ class Limits:
     freshness_s: float = 2.0
     consistency_s: float = attrs.field(default=5.0, validator=_no_less_than_nothing)
     clocks_apart_s: float = attrs.field(default=3.0, validator=_no_less_than_nothing)
-    rereads: int = attrs.field(default=3, validator=_at_least_one)
+    rereads: int = attrs.field(default=3, validator=_none_or_more)
     concurrency: int = attrs.field(default=10, validator=_at_least_one)
     chunk: int = attrs.field(default=50, validator=_at_least_one)
     requeues: int = attrs.field(default=10, validator=_at_least_one)

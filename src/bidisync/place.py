@@ -18,6 +18,8 @@ _EVER = "pair:ever"  # the mark of all that it ever had
 
 async def open_state(state: str | Path | StateStore) -> StateStore:
     """The state store that ``state`` names, or is; ``Misconfigured`` if it is neither, or can't be opened."""
+    if isinstance(state, type):
+        raise Misconfigured(f"{state.__name__} is a class: give a store that was made of it, as in {state.__name__}()")
     if not isinstance(state, str | Path):
         if not hasattr(state, "get_mark"):
             raise Misconfigured(f"{PLACES}, not {type(state).__name__}")

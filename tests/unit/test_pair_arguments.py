@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from pathlib import Path
 
 import attrs
@@ -28,6 +29,8 @@ from bidisync import (
     open_pair,
     prefer_left,
 )
+from bidisync.events import Event
+from bidisync.locks.local import LocalLocks
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing import FULL, Faulty, ManualClock, MemoryReplica
 
@@ -41,6 +44,13 @@ WRONG = [
     ({"policy": POLICY, "fields": [], "on_delete": OnDelete.PROPAGATE}, "leave out on_delete"),
     ({"match": ["title"], "identity": Identity()}, "give one of them"),
     ({"match": "title"}, r"write match=\['title'\]"),
+    ({"match": 5}, "match is a list of names, not int"),
+    ({"match": ["title", None]}, "match is a list of names: NoneType is none"),
+    ({"policy": "x", "fields": []}, r"policy is made by Policy\(…\), not str"),
+    ({"policy": Policy, "fields": []}, "policy is made by Policy"),
+    ({"identity": "t"}, r"identity is made by Identity\(…\), not str"),
+    ({"fields": None}, "fields is a list of names, not NoneType"),
+    ({"fields": 5}, "fields is a list of names, not int"),
     ({"fields": ["title", 5]}, "a field is its name or a Field, not int"),
     ({"fields": ["title", ""]}, "a field is its name or a Field, not empty"),
     ({"state": "x.db"}, r"write state='sqlite:///x\.db'"),
@@ -48,6 +58,11 @@ WRONG = [
     ({"state": "sqlite:///"}, "write state='sqlite:///FILE'"),
     ({"state": None}, "not NoneType"),
     ({"state": 5}, "not int"),
+    ({"state": MemoryStore}, r"MemoryStore is a class: .*MemoryStore\(\)"),
+    ({"clock": ManualClock}, "clock can't be the class ManualClock: give one made of it"),
+    ({"locks": LocalLocks}, "locks can't be the class LocalLocks"),
+    ({"observers": None}, r"write observers=\[print\]"),
+    ({"observers": "print"}, r"write observers=\[print\]"),
     ({"observers": print}, r"write observers=\[print\]"),
     ({"observers": [5]}, r"write observers=\[print\]"),
     ({"bounds": 5}, r"bounds is made by Bounds\(…\)"),
@@ -102,7 +117,7 @@ async def test_a_state_that_cannot_be_opened_is_told_without_settings_that_a_pai
         {"concurrency": 0},
         {"concurrency": -1},
         {"chunk": 0},
-        {"rereads": 0},
+        {"rereads": -1},
         {"requeues": 0},
         {"request_timeout_s": 0.0},
         {"search_lag_s": -1.0},
@@ -114,6 +129,23 @@ async def test_a_state_that_cannot_be_opened_is_told_without_settings_that_a_pai
 def test_limits_with_which_nothing_would_be_done_are_refused_when_they_are_made(limits):
     with pytest.raises(Misconfigured, match=next(iter(limits))):
         Limits(**limits)
+
+
+async def test_a_side_that_is_not_to_be_asked_again_is_asked_once():
+    left, right = Shelf("Stine"), Shelf()
+    async with open_pair(left, right, fields=["title"], limits=Limits(rereads=0)) as pair:
+        assert (await pair.sync()).created.total() == 1
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, deque, iter])
+async def test_names_and_observers_may_come_in_any_collection(kind):
+    told: list[Event] = []
+    left, right = Shelf("Stine"), Shelf("Stine")
+    async with open_pair(
+        left, right, fields=kind(["title"]), match=kind(["title"]), observers=kind([told.append])
+    ) as pair:
+        assert (await pair.sync()).adopted == 1
+    assert told
 
 
 async def test_initial_settles_what_differs_when_two_records_meet():
