@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar, overload
 
@@ -39,9 +48,8 @@ def opened(items: Iterable[T]) -> Iterator[Iterator[T]]:
     try:
         yield rest
     finally:
-        close = getattr(rest, "close", None)
-        if close is not None:
-            close()
+        if isinstance(rest, Generator):  # a cursor or a file may be its owner's, who reads it again
+            rest.close()
 
 
 @asynccontextmanager
@@ -51,6 +59,5 @@ async def listed(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     try:
         yield rest
     finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(rest, AsyncGenerator):
+            await rest.aclose()

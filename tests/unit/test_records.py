@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from test_pair import Followed, Shelf
 
@@ -224,6 +226,21 @@ async def test_the_first_contact_leaves_no_list_open_behind_it(monkeypatch, kind
     async with open_pair(Once(*({"id": str(n), "title": "x"} for n in range(5))), Shelf(), fields=["title"]) as pair:
         assert (await pair.sync()).created.total() == 5
     assert most == 1
+
+
+async def test_a_cursor_that_a_store_uses_again_is_left_open():
+    database = sqlite3.connect(":memory:")
+    database.row_factory = lambda cursor, row: dict(zip(("id", "version", "title"), row, strict=True))
+    cursor = database.cursor()
+
+    class Table(Shelf):
+        def all(self):
+            return cursor.execute("values ('1', '1', 'Stine')")
+
+    for _ in range(2):
+        replica = RecordReplica(Table(), ("title",))
+        assert [row.id async for page in replica.list() for row in page.snapshots] == ["1"]
+    database.close()
 
 
 class Numbered(Shelf):
