@@ -52,20 +52,28 @@ class Forecast:
         theirs = shown or _remembered(link, other)
         if theirs is not None:
             self._decided(link, {side: row, other: theirs})
-            if self.anew and shown is None and self._unknown(row, theirs):
-                self._acts[link.id] = (*self._acts[link.id], *(Act.OVERWRITE.on(one) for one in Side))
+            if shown is None and any(row.fields.get(name) is not None for name in self._unknown(theirs)):
+                self._overwrites(link)
 
     def due(self, link: Link) -> None:
         """A link is due again: what would follow if its records are as they were last seen."""
         looks = {side: seen for side in Side if (seen := _remembered(link, side)) is not None}
         if len(looks) == len(Side) and not link.tombstoned:
             self._decided(link, looks)
+            if any(self._unknown(look) for look in looks.values()):
+                self._overwrites(link)
 
-    def _unknown(self, row: Snapshot, remembered: Snapshot) -> bool:
-        """Whether a field that is new to the other side may be overwritten: nobody knows what that holds in it."""
+    def _unknown(self, remembered: Snapshot) -> list[str]:
+        """The fields that are new to that side, and may be overwritten there: nobody knows what it holds in them."""
+        if not self.anew:
+            return []
         careful = {group.name for group in self.parts.policy.groups if group.initial in (ask, fill_blanks)}
         new = [field for field in self.parts.policy.fields if field.name not in remembered.fields]
-        return any(field.group not in careful and row.fields.get(field.name) is not None for field in new)
+        return [field.name for field in new if field.group not in careful]
+
+    def _overwrites(self, link: Link) -> None:
+        """Count the link as one that is overwritten, wherever that may be."""
+        self._acts[link.id] = (*self._acts[link.id], *(Act.OVERWRITE.on(one) for one in Side))
 
     def _decided(self, link: Link, looks: Mapping[Side, Snapshot]) -> None:
         plan = reconcile(self.parts.policy, link.base, looks[Side.LEFT], looks[Side.RIGHT], link.reviews)

@@ -36,35 +36,52 @@ def scope_of(policy: Policy) -> Mapping[str, str]:
 
 
 _SCOPE, _BASELINE = "scope", "baseline"
+_LEFT_OUT = "was "
+"""Begins in the mark what the state was made for where that takes no part any more: a base of it is still there."""
 
 
 async def begin_anew(parts: Parts) -> frozenset[str]:
     """Have the fields begin anew whose mapping is not the one that this state was used with; their names.
 
-    Those that it was not used with at all begin now. That nobody named the systems before does
-    not make them others.
+    Those that it was not used with at all begin now, and what comes back counts as what it was
+    when it left. That nobody named the systems before does not make them others.
     """
-    now = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(parts.scope.items())}
+    now = _hashed(parts.scope)
     stored = await parts.store.get_mark(_SCOPE)
-    if not now or stored == json.dumps(now):
-        return frozenset()
     before: Mapping[str, str] = json.loads(stored) if stored else {}
+    mark = json.dumps(_remembered(before, now))
+    if not now or stored == mark:
+        return frozenset()
     fields = frozenset(field.name for field in parts.policy.fields)
-    changed = frozenset(name for name in now if name in before and before[name] != now[name])
+    changed = frozenset(name for name in now if name in before and before[name].removeprefix(_LEFT_OUT) != now[name])
     if EVERYTHING in changed:
         changed = fields
-    added = (now.keys() - before.keys()) & (fields | {POLICY})
+    added = frozenset(name for name in now if before.get(name, _LEFT_OUT).startswith(_LEFT_OUT)) & (fields | {POLICY})
+    if stored:  # what a base of theirs was agreed on under is not known
+        changed |= added - before.keys()
     concerned = (changed | added) - {POLICY}
     if concerned:
         if stored:
-            await parts.store.set_mark(_BASELINE, "pending")
+            await _begin_baseline(parts)
         async for links in parts.store.links():
             await _all_begin_again(parts, links, changed - {POLICY}, concerned & fields)
     if changed or added:
         for link in await parts.store.waiting():
             await _try_again(parts, link)
-    await parts.store.set_mark(_SCOPE, json.dumps(now))
+    await parts.store.set_mark(_SCOPE, mark)
     return concerned
+
+
+def _hashed(scope: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in sorted(scope.items())}
+
+
+def _remembered(before: Mapping[str, str], now: Mapping[str, str]) -> Mapping[str, str]:
+    """The scope of now, and what left it; nothing of that counts any more where the systems are others."""
+    if EVERYTHING in now and before.get(EVERYTHING, now[EVERYTHING]).removeprefix(_LEFT_OUT) != now[EVERYTHING]:
+        return now
+    left = {name: _LEFT_OUT + text.removeprefix(_LEFT_OUT) for name, text in before.items() if name not in now}
+    return dict(sorted({**left, **now}.items()))
 
 
 async def _try_again(parts: Parts, link: Link) -> None:
@@ -81,6 +98,8 @@ async def _all_begin_again(
 ) -> None:
     """Store those of the links that begin again; together, where the store can and nobody is at one of them."""
     due = [again for link in links if (again := _begun_again(link, dropped, wanted)) is not None]
+    if due and not await in_baseline(parts):
+        await _begin_baseline(parts)
     if due and isinstance(parts.store, SavesMany):
         with suppress(Contended):
             await parts.store.save_many([(link, ()) for link in due])
@@ -115,6 +134,10 @@ def _lacks(link: Link, fields: frozenset[str]) -> bool:
     shadows = [link.shadow(side) for side in Side]
     known = [link.base, *(() if shadow is None else shadow.fields for shadow in shadows)]
     return len(link.refs) == len(Side) and any(name not in names for names in known for name in fields)
+
+
+async def _begin_baseline(parts: Parts) -> None:
+    await parts.store.set_mark(_BASELINE, "pending")
 
 
 async def in_baseline(parts: Parts) -> bool:

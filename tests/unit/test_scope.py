@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import pytest
 from pairs import ERP, Pair
@@ -109,6 +111,28 @@ async def test_a_field_that_is_added_overwrites_nobody_by_the_dozen_unasked(ever
     assert (plan.reason, len(plan.links)) == ("mass_overwrite", 60)
 
 
+async def test_a_field_that_is_added_with_the_first_scope_overwrites_nobody_by_the_dozen_unasked():
+    pair = office(60, left="L", right="R", erp=attrs.evolve(ERP, changed_since=True))
+    pair.left.capabilities = attrs.evolve(pair.left.capabilities, changed_since=True)
+    await pair.sweep(everything=True)
+    await pair.sweep()
+    await pair.store.set_mark("scope", None)  # as of a release whose pairs stored none
+    await with_fields(pair, *NAMES, initial=prefer_left).sweep()
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 61)} == {"R"}
+    assert [(plan.reason, len(plan.links)) for plan in await held(pair)] == [("mass_overwrite", 60)]
+
+
+@pytest.mark.parametrize("side", Side)
+async def test_a_pass_for_one_side_alone_overwrites_nobody_by_the_dozen_for_a_field_that_is_added(side):
+    pair = office(60, left="L", right="R", erp=attrs.evolve(ERP, changed_since=True))
+    pair.left.capabilities = attrs.evolve(pair.left.capabilities, changed_since=True)
+    await pair.sweep(everything=True)
+    await pair.sweep()
+    await Sweep(await with_fields(pair, *NAMES, initial=prefer_left).engine()).run(side=side)
+    assert {pair.right.values(f"r{n}")["x"] for n in range(1, 61)} == {"R"}
+    assert [(plan.reason, len(plan.links)) for plan in await held(pair)] == [("mass_overwrite", 60)]
+
+
 async def test_a_mass_is_foreseen_also_where_the_rows_are_too_many_to_be_kept():
     pair = office(60, left="L", right="R")
     await pair.sweep(everything=True)
@@ -127,6 +151,53 @@ async def test_a_field_that_comes_back_brings_along_what_was_edited_meanwhile():
     await with_fields(pair, *NAMES).sweep(everything=True)
     assert pair.right.values("r1")["x"] == "new"
     assert not await pair.store.waiting()
+
+
+def mapped(pair: Pair, **scope: str | None) -> Pair:
+    """The pair, where the scope says so of these names; ``None``: nothing any more."""
+    merged = {**pair.more["scope"], **scope}
+    pair.more["scope"] = {name: text for name, text in merged.items() if text is not None}
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [
+        ([{"x": None}], {"x": "mobile to phone"}),
+        ([{"x": None}, {"y": "another y"}], {"x": "mobile to phone"}),
+        ([{"x": None}, {"": "another firm"}], {"x": "phone to phone"}),
+        ([{"x": None, "": None}], {"x": "phone to phone", "": "another firm"}),
+        ([{"x": None, "": None}, {"": "another firm"}], {"x": "phone to phone"}),
+    ],
+)
+async def test_a_field_that_comes_back_under_another_mapping_begins_anew_and_overwrites_nothing(gone, back):
+    pair = office(3, left="same", right="same")
+    await mapped(with_fields(pair, *NAMES), x="phone to phone", **{"": "the firm"}).sweep(everything=True)
+    scope = pair.more["scope"]
+    for step in gone:
+        with_fields(pair, "name", "born", "y").more["scope"] = scope
+        await mapped(pair, **step).sweep(everything=True)
+        scope = pair.more["scope"]
+    for n in (1, 2, 3):
+        pair.left.records[f"l{n}"].fields["x"] = f"mobile {n}"  # no version moves: another native field stands for it
+        pair.left.edit(f"l{n}", y="edited")
+    with_fields(pair, *NAMES).more["scope"] = scope
+    await mapped(pair, **back).sweep(everything=True)
+    assert {pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)} == {"same"}
+    assert pair.tally.states() == {LinkState.CONFLICT: 3}
+
+
+async def test_a_field_that_a_state_of_before_forgot_begins_anew_when_it_comes_back():
+    pair = with_fields(office(3, left="same", right="same"), *NAMES)
+    await pair.sweep(everything=True)
+    await with_fields(pair, "name", "born", "y").sweep(everything=True)
+    mark = json.loads(await pair.store.get_mark("scope"))
+    mark.pop("x", None)
+    await pair.store.set_mark("scope", json.dumps(mark))  # as of a release that kept no name that left
+    for n in (1, 2, 3):
+        pair.left.edit(f"l{n}", x=f"mobile {n}")
+    await with_fields(pair, *NAMES).sweep(everything=True)
+    assert {pair.right.values(f"r{n}")["x"] for n in (1, 2, 3)} == {"same"}
 
 
 async def test_a_scope_that_is_given_for_the_first_time_drops_nothing():
