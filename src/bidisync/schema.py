@@ -20,6 +20,7 @@ from bidisync.conflicts import ask, fill_blanks
 from bidisync.errors import Misconfigured, Unmappable
 from bidisync.model import ABSENT, Capabilities, Deletion, Key, Seen, Side, Value
 from bidisync.protocols import ConflictStrategy
+from bidisync.wording import worded
 
 
 def exact(value: Value) -> Value:
@@ -168,7 +169,7 @@ class Group:
 
 def describe(strategy: Callable[..., object]) -> str:
     """A name for a strategy or a key: a function's own, or what a value says of itself."""
-    return getattr(strategy, "__name__", None) or str(strategy)
+    return getattr(strategy, "__name__", None) or worded(strategy)
 
 
 def _name_of(group: Group, members: Sequence[Field]) -> str:
