@@ -38,6 +38,8 @@ def scope_of(policy: Policy) -> Mapping[str, str]:
 _SCOPE, _BASELINE = "scope", "baseline"
 _LEFT_OUT = "was "
 """Begins in the mark what the state was made for where that takes no part any more: a base of it is still there."""
+_ANYBODY = "pending"
+"""What a release that knew no name of a scope stored as such a mark."""
 
 
 async def begin_anew(parts: Parts) -> frozenset[str]:
@@ -47,6 +49,8 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
     when it left. That nobody named the systems before does not make them others.
     """
     now = _hashed(parts.scope)
+    if await in_baseline(parts):
+        await _begin_baseline(parts)
     stored = await parts.store.get_mark(_SCOPE)
     before: Mapping[str, str] = json.loads(stored) if stored else {}
     mark = json.dumps(_remembered(before, now))
@@ -137,7 +141,8 @@ def _lacks(link: Link, fields: frozenset[str]) -> bool:
 
 
 async def _begin_baseline(parts: Parts) -> None:
-    await parts.store.set_mark(_BASELINE, "pending")
+    """Nothing is deleted before both lists were read in full under this scope; who begins last reads them."""
+    await parts.store.set_mark(_BASELINE, _name_of(parts))
 
 
 async def in_baseline(parts: Parts) -> bool:
@@ -146,6 +151,11 @@ async def in_baseline(parts: Parts) -> bool:
 
 
 async def baseline_done(parts: Parts) -> None:
-    """Both lists were read in full under this scope."""
-    if await in_baseline(parts):
+    """Both lists were read in full under this scope; that of a worker with another one is still to come."""
+    if await parts.store.get_mark(_BASELINE) in (_name_of(parts), _ANYBODY):
         await parts.store.set_mark(_BASELINE, None)
+
+
+def _name_of(parts: Parts) -> str:
+    """Tells this scope from others."""
+    return hashlib.sha256(json.dumps(_hashed(parts.scope)).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from test_guarded_passes import deleting, held
 
 from bidisync import Field, LinkState, Ref, Side, Sweep, ask, open_pair, prefer_left
 from bidisync.model import Value
+from bidisync.scope import in_baseline
 from bidisync.stores.memory import MemoryStore
 from bidisync.testing.replica import MemoryReplica
 
@@ -232,6 +233,60 @@ async def test_a_policy_that_settles_what_the_old_one_left_open_overwrites_nobod
     await pair.sweep()
     assert {pair.right.values(f"r{n}")["x"] for n in range(1, 41)} == {"R"}
     assert [(plan.reason, len(plan.links)) for plan in await held(pair)] == [("mass_overwrite", 40)]
+
+
+async def of_two_mappings(pair: Pair) -> tuple[Sweep, Sweep]:
+    """Workers of before a field was added, and of since, over one state that still has to be read in full."""
+    await pair.sweep(everything=True)
+    before = Sweep(await pair.engine())
+    return before, Sweep(await with_fields(pair, *NAMES).engine())
+
+
+async def test_a_pass_over_the_scope_of_before_is_no_pass_over_the_one_of_now():
+    pair = office(3, left="L", right="L")
+    before, now = await of_two_mappings(pair)
+    await before.run(everything=True)
+    assert await in_baseline(now.engine.parts), "whoever knows the field has not read anything yet"
+    await now.run()
+    assert not await in_baseline(now.engine.parts)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"scope": {":policy": "the left side wins"}},
+        {"scope": {"y": None}},
+        {"scope": {}},
+        {},
+    ],
+)
+async def test_whoever_begins_last_can_end_what_another_scope_began(later):
+    pair = office(3, left="L", right="L")
+    await of_two_mappings(pair)
+    if "scope" in later:
+        mapped(pair, **later["scope"])
+    else:
+        pair.more["scope"] = {}
+    await pair.sweep()
+    assert not await in_baseline((await pair.engine()).parts)
+
+
+async def test_a_start_of_a_new_release_that_was_taken_back_at_once_leaves_nothing_waiting():
+    pair = office(3, left="L", right="L")
+    await pair.sweep(everything=True)
+    mark = await pair.store.get_mark("scope")
+    await with_fields(pair, *NAMES).engine()
+    await pair.store.set_mark("scope", mark)  # it was killed before it had stored its own
+    await with_fields(pair, "name", "born", "y").sweep()
+    assert not await in_baseline((await pair.engine()).parts)
+
+
+async def test_what_a_release_of_before_left_to_be_read_in_full_ends_with_a_pass():
+    pair = office(3, left="L", right="L")
+    await pair.sweep(everything=True)
+    await pair.store.set_mark("baseline", "pending")
+    await pair.sweep()
+    assert not await in_baseline((await pair.engine()).parts)
 
 
 @attrs.define

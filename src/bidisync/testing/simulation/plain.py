@@ -121,7 +121,7 @@ class Pair:
             identity=self.identity,
             guard=guard,
             bounds=self.bounds,
-            scope=world.scope,
+            scope=dict(world.scope),
             clock=seats.clock,
             chance=seats.chance,
             limits=Limits(
