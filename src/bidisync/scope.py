@@ -49,7 +49,7 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
     when it left. That nobody named the systems before does not make them others.
     """
     now = _hashed(parts.scope)
-    if await in_baseline(parts):
+    if now and await in_baseline(parts):
         await _begin_baseline(parts)
     stored = await parts.store.get_mark(_SCOPE)
     before: Mapping[str, str] = json.loads(stored) if stored else {}
@@ -152,10 +152,12 @@ async def in_baseline(parts: Parts) -> bool:
 
 async def baseline_done(parts: Parts) -> None:
     """Both lists were read in full under this scope; that of a worker with another one is still to come."""
-    if await parts.store.get_mark(_BASELINE) in (_name_of(parts), _ANYBODY):
+    pending = await parts.store.get_mark(_BASELINE)
+    if pending is not None and (not parts.scope or pending in (_name_of(parts), _ANYBODY)):
         await parts.store.set_mark(_BASELINE, None)
 
 
 def _name_of(parts: Parts) -> str:
-    """Tells this scope from others."""
-    return hashlib.sha256(json.dumps(_hashed(parts.scope)).encode()).hexdigest()[:16]
+    """Tells this scope from others, whatever the policy is."""
+    mapped = {name: text for name, text in _hashed(parts.scope).items() if name != POLICY}
+    return hashlib.sha256(json.dumps(mapped).encode()).hexdigest()[:16]

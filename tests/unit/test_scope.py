@@ -271,6 +271,23 @@ async def test_whoever_begins_last_can_end_what_another_scope_began(later):
     assert not await in_baseline((await pair.engine()).parts)
 
 
+async def test_workers_of_two_policies_are_of_one_scope():
+    pair = office(3, left="L", right="L")
+    _, now = await of_two_mappings(pair)
+    await mapped(pair, **{":policy": "the left side wins"}).engine()
+    await now.run()
+    assert not await in_baseline(now.engine.parts)
+
+
+async def test_who_looks_at_a_state_and_names_no_scope_keeps_nobody_waiting():
+    pair = office(3, left="L", right="L")
+    _, now = await of_two_mappings(pair)
+    pair.more["scope"] = {}
+    await pair.engine()
+    await now.run()
+    assert not await in_baseline(now.engine.parts)
+
+
 async def test_a_start_of_a_new_release_that_was_taken_back_at_once_leaves_nothing_waiting():
     pair = office(3, left="L", right="L")
     await pair.sweep(everything=True)
