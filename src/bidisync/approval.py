@@ -69,8 +69,9 @@ async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
 
 
 def _of_the_survivor(link: Link, side: Side) -> Link:
-    """A link that knows only the record of that side; it takes the place of the one before."""
-    anew = attrs.evolve(Link.begin(Ref(side, link.on(side) or "")), retention=link.retention)
+    """A link that knows only the record of that side, and whom it gives up; it takes the place of the one before."""
+    survivor = Link.begin(Ref(side, link.on(side) or ""))
+    anew = attrs.evolve(survivor, retention=link.retention, given_up=link.on(side.other))
     return attrs.evolve(anew, fence=link.fence, revision=link.revision) if anew.id == link.id else anew
 
 

@@ -64,8 +64,11 @@ class Meeting:
 
     async def _find(self, link: Link, mine: Snapshot, side: Side) -> Ref | Defer | None:
         """The one counterpart, nobody, or why a person has to say."""
-        if mine.notes is not None and mine.notes.counterpart is not None:
-            return await self._named(mine, side, mine.notes.counterpart)
+        named = link.given_up if mine.notes is None else mine.notes.counterpart or link.given_up
+        if named is not None:
+            there = await self._named(mine, side, named)
+            if named != link.given_up or there != Defer(MISSING):  # who was given up may be back
+                return there
         await self.index.ready(side.other)
         await self.creation.not_just_made(link, mine, side)
         if await self._is_twin(mine, side):
@@ -138,7 +141,7 @@ async def named_anew(index: Index, link: Link, side: Side, row: Snapshot) -> boo
     """Whether a record that waits for a counterpart names one since then, or another one."""
     counterpart = None if row.notes is None else row.notes.counterpart
     doubts = [review.reason for review in link.reviews if review.kind is ReviewKind.IDENTITY]
-    if counterpart is None or not doubts or link.tombstoned or link.on(side.other) is not None:
+    if counterpart in (None, link.given_up) or not doubts or link.tombstoned or link.on(side.other) is not None:
         return False
     if not {SHARED, MISSING, FORGOTTEN} & set(doubts):
         return True

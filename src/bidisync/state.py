@@ -250,6 +250,8 @@ class Link:
     * ``watch``: a create whose twin is still looked for.
     * ``recent``: what was written lately, by which a value that goes to and fro is noticed.
     * ``retention``: a hold under which nothing stored of it is erased.
+    * ``given_up``: the id of a counterpart that is gone, and that a person gave up for a new one. That its
+      record still names it in its notes counts for nothing, as long as nobody has that id.
     * ``fence``: rises with every intent. ``revision``: rises with every save; 0: not stored yet.
     """
 
@@ -270,6 +272,7 @@ class Link:
     watch: Watch | None = None
     recent: tuple[Recent, ...] = ()
     retention: Retention | None = None
+    given_up: str | None = None
     fence: int = 0
     revision: int = 0
 
@@ -292,8 +295,10 @@ class Link:
         return self.left_shadow if side is Side.LEFT else self.right_shadow
 
     def with_id(self, side: Side, id: str | None) -> Link:
-        """The same link with that side's record."""
-        return attrs.evolve(self, left_id=id) if side is Side.LEFT else attrs.evolve(self, right_id=id)
+        """The same link with that side's record, in place of whoever was given up."""
+        if side is Side.LEFT:
+            return attrs.evolve(self, left_id=id, given_up=None)
+        return attrs.evolve(self, right_id=id, given_up=None)
 
     def with_shadow(self, side: Side, shadow: Shadow | None) -> Link:
         """The same link after a look at that side."""

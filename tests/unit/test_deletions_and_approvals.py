@@ -387,3 +387,72 @@ async def test_an_approval_is_of_the_plan_that_was_shown_even_where_it_moves_at_
     assert await approve(store, ManualClock(), "shown") is not None
     (link,) = await store.waiting()
     assert (link.approved, link.reviews[0].plan) == ("shown", "another")
+
+
+async def both_deleted_and_the_left_one_brought_back(notes: bool, **more: object) -> tuple[Pair, Link]:
+    """Four people of whom ``l1`` waits as brought back; it names ``r1``, which is gone, where it keeps notes."""
+    pair = deleting(OnDelete.PROPAGATE)
+    pair.left.capabilities = attrs.evolve(DELETABLE, keeps_notes=notes)
+    pair.more.update(more)
+    await filled(pair, 4)
+    left = pair.left.records.pop("l1")
+    pair.right.remove("r1")
+    await pair.sweep(everything=True)
+    pair.left.records["l1"] = attrs.evolve(left, version=1000)
+    await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["brought_back"]
+    return pair, link
+
+
+@pytest.mark.parametrize("show_state", [True, False])
+async def test_a_record_that_still_names_the_counterpart_which_was_given_up_gets_a_new_one(show_state):
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes=True, show_state=show_state)
+    assert pair.left.records["l1"].notes.counterpart == "r1"
+    await rearm(pair.store, pair.clock, [link])
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}
+    assert (await pair.store.count()) == {"in_sync": 4}
+    assert pair.left.records["l1"].notes.counterpart == "r5"
+    pair.right.edit("r5", y="an edit")
+    await pair.sweep(everything=True)
+    assert pair.left.values("l1")["y"] == "an edit"
+
+
+@pytest.mark.parametrize("notes", [True, False])
+async def test_whoever_was_given_up_and_is_back_before_anything_was_made_is_the_counterpart(notes):
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes)
+    await rearm(pair.store, pair.clock, [link])
+    pair.right.records["r1"] = Stored({"name": "P0", "born": "b0", "x": None, "y": None}, 1000, 0.0)
+    await (await pair.engine()).sync(Ref(Side.LEFT, "l1"))  # nobody has listed the other one since
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r1", "r2", "r3", "r4"}
+    assert (await pair.store.count()) == {"in_sync": 4}
+
+
+@pytest.mark.parametrize("notes", [True, False])
+async def test_whoever_was_entered_again_under_another_id_is_no_reason_to_make_a_double(notes):
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes)
+    pair.right.add(name="P0", born="b0", x=None, y=None)
+    await rearm(pair.store, pair.clock, [link])
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}
+    assert (await pair.store.count()) == {"in_sync": 4}
+
+
+async def test_that_somebody_was_given_up_outlasts_a_doubt_and_ends_where_another_one_is_named():
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes=True)
+    pair.right.add(name="P0", born=None, x="somebody of that name", y=None)
+    await rearm(pair.store, pair.clock, [link])
+    await pair.sweep(everything=True)
+    assert pair.tally.states() == {LinkState.IN_SYNC: 3, LinkState.REVIEW: 2}
+    assert {review.reason for link in await pair.store.waiting() for review in link.reviews} == {"match_weak"}
+    left = pair.left.records["l1"]
+    pair.left.records["l1"] = attrs.evolve(left, notes=attrs.evolve(left.notes, counterpart="r99"), version=2000)
+    await pair.sweep(everything=True)
+    (outcome,) = [o for o in pair.tally.outcomes.values() if o.ref == Ref(Side.LEFT, "l1")]
+    assert outcome.reason == "counterpart_missing", "nobody has the number that was entered"
+    pair.left.records["l1"] = attrs.evolve(left, notes=attrs.evolve(left.notes, counterpart="r5"), version=3000)
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}
+    assert not await pair.store.waiting()

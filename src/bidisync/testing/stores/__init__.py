@@ -26,5 +26,6 @@ def rich_link(id: str = "1") -> Link:
         watch=Watch(Intent(Verb.CREATE, Side.RIGHT, {"a": "x"}, 1.0, 2.0), 3.0, 4.0),
         recent=(Recent(1.0, "g", "digest"), Recent(2.0, "h", "other")),
         retention=Retention(1.0, 2.5),
+        given_up="R0",
         fence=3,
     )
