@@ -125,6 +125,8 @@ async def carry_out(parts: Parts, errand: Errand, stored: Link, may_go: Permit, 
                 seen[write.side] = await _send(parts, stored, write, seen[write.side], notes, may_go)
             except (Rejected, Unmappable) as error:
                 done = attrs.evolve(done, reviews=(*done.reviews, *refused(parts, write, seen, error)))
+                if write.verb is Verb.DELETE:
+                    done = await _as_refused(parts, done, write.side)
                 raise Again("what was refused waits for a person, the rest goes on") from error
             effects_of(effects, write)
             if parts.observers:
@@ -146,6 +148,12 @@ async def carry_out(parts: Parts, errand: Errand, stored: Link, may_go: Permit, 
     except SyncError:
         await parts.store.save(errand.given_up(done))
         raise
+
+
+async def _as_refused(parts: Parts, link: Link, side: Side) -> Link:
+    """The link with the survivor as the refusal left it: the attempt may have moved its version."""
+    now = await parts.replica(side).get(link.on(side) or "")
+    return link if now.gone else link.with_shadow(side, Shadow.of(now))
 
 
 async def _one_too_many(parts: Parts, plan: Plan) -> None:

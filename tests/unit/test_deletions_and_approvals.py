@@ -262,6 +262,26 @@ async def test_a_refused_deletion_is_asked_for_once_and_a_person_is_told_once():
     assert not await pair.store.unsettled()
 
 
+async def test_that_the_attempt_itself_left_a_trace_on_the_record_is_no_reason_to_ask_again():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+
+    def refuse(call: Call) -> None:
+        if call.verb == "delete":
+            pair.left.edit(call.id)  # its version moves, and no value
+            raise Rejected("has invoices")
+
+    pair.left.before = refuse
+    pair.right.remove("r1")
+    for _ in range(5):
+        await pair.sweep(everything=True)
+    assert deletes(pair) == 1
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["delete_refused"]
+    pair.left.edit("l1", invoices="none")
+    await pair.sweep(everything=True)
+    assert deletes(pair) == 2, "what somebody else does is one"
+
+
 async def test_a_refused_deletion_is_tried_again_once_its_record_moved_or_a_person_says_so():
     pair = refusing(await filled(deleting(OnDelete.PROPAGATE), 3))
     pair.right.remove("r1")
