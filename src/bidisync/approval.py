@@ -49,8 +49,18 @@ async def approve(store: StateStore, clock: Clock, digest: str) -> HeldPlan | No
     return found
 
 
+async def revive(store: StateStore, clock: Clock) -> list[Link]:
+    """Try again all that was given up; these links, as they were.
+
+    What a person is asked about one of them stays asked: only ``rearm``, of a link that is named, answers that.
+    """
+    dead = [link for link in await store.waiting() if link.attempts.dead]
+    await _change(store, clock, dead, "retry", lambda link: attrs.evolve(link, attempts=Attempts(), settled=False))
+    return dead
+
+
 async def rearm(store: StateStore, clock: Clock, links: Iterable[Link]) -> int:
-    """Try these links again from the beginning, dead or put off; how many there were.
+    """Try these links, named by a person, again from the beginning, dead or put off; how many there were.
 
     A create of which nobody can tell what became is sent again, and so is a deletion that was
     refused. A record that was brought back alone is a new one from then on, and gets a

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bidisync.approval import approve, rearm
+from bidisync.approval import approve, rearm, revive
 from bidisync.clock import SystemClock, utc_text
 from bidisync.errors import Misconfigured
 from bidisync.guards import held_plans
@@ -93,10 +93,9 @@ async def retry_command(settings: Settings, *, names: Sequence[str], everything:
     """Try what was given up again, from the beginning."""
     async with opened_state(settings) as store:
         if everything:
-            links = [link for link in await store.waiting() if link.attempts.dead]
+            number = len(await revive(store, SystemClock()))
         else:
-            links = [await link_named(store, name) for name in names]
-        number = await rearm(store, SystemClock(), links)
+            number = await rearm(store, SystemClock(), [await link_named(store, name) for name in names])
     rows = [("due again", f"{number} records"), ("next", "espo-advo sync takes them up")]
     report.show("Retry", rows, {"retrying": number})
     return Exit.IN_SYNC

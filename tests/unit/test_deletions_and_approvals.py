@@ -10,8 +10,8 @@ from pairs import CRM, Pair
 from test_guarded_passes import DELETABLE, deleting, held, office, one_approval
 
 from bidisync import Deletion, LinkState, Misconfigured, NeedsApproval, OnDelete, Ref, Side, tasks
-from bidisync.approval import approve, rearm
-from bidisync.errors import Rejected, Unavailable
+from bidisync.approval import approve, rearm, revive
+from bidisync.errors import Rejected, Transient, Unavailable
 from bidisync.guards import Bounds
 from bidisync.model import Review, ReviewKind
 from bidisync.state import Link
@@ -476,3 +476,27 @@ async def test_that_somebody_was_given_up_outlasts_a_doubt_and_ends_where_anothe
     await pair.sweep(everything=True)
     assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}
     assert not await pair.store.waiting()
+
+
+async def test_trying_all_again_that_was_given_up_makes_no_counterpart_that_nobody_asked_for():
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes=True)
+
+    def broken(call: Call) -> None:
+        if call.verb == "get" and call.id == "r1":
+            raise Transient("no")
+
+    pair.right.before = broken
+    for _ in range(8):
+        pair.clock.advance(5000)
+        await pair.sweep(everything=True)
+    pair.right.before = lambda call: None
+    (dead,) = await pair.store.waiting()
+    assert dead.attempts.dead and dead.reviews == link.reviews
+    assert await revive(pair.store, pair.clock) == [dead]
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4"}
+    (still,) = await pair.store.waiting()
+    assert (still.state, still.reviews) == (LinkState.GONE, link.reviews)
+    await rearm(pair.store, pair.clock, [still])
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}, "by name it does"

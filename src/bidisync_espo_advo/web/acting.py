@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from bidisync.approval import approve, rearm, unlink
+from bidisync.approval import approve, rearm, revive, unlink
 from bidisync.errors import SyncError
 from bidisync.guards import HeldPlan
 from bidisync.imposing import Choose
@@ -83,10 +83,11 @@ class Acting:
         form, words = await request.post(), self.board.access.pages.words(request)
         try:
             if "all" in form:
-                links = [link for link in await self.board.store.waiting() if link.attempts.dead]
+                links = await revive(self.board.store, self.clock)
+                number = len(links)
             else:
                 links = [await link_named(self.board.store, str(form.get("link", "")))]
-            number = await rearm(self.board.store, self.clock, links)
+                number = await rearm(self.board.store, self.clock, links)
             await self.submit([link.refs[0] for link in links if not link.tombstoned])
         except SyncError as error:
             return await self._told(request, "bad", words.of("error", error.reason))
