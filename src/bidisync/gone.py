@@ -105,7 +105,7 @@ async def weigh(parts: Parts, canaries: Canaries, link: Link, looks: Looks, plan
             held = Review(ReviewKind.HELD, SIDE_LOOKS_EMPTY)
             return attrs.evolve(link, missing=missing), Plan(reviews=(held, *told))
         certain = certain and alive is True
-    if plan.reviews and _told(link, BROUGHT_BACK) and not link.base:
+    if plan.reviews and not link.base and await _was_over(parts, link):
         return link, _for_a_person(BROUGHT_BACK)
     if not plan.writes:
         return link, plan
@@ -123,6 +123,13 @@ def _refused_already(link: Link, kept: Side, survivor: Snapshot) -> bool:
     """Whether this very state of the survivor was refused to be deleted; its values are as agreed on, or it is kept."""
     shadow = link.shadow(kept)
     return _told(link, DELETE_REFUSED) and shadow is not None and shadow.version == survivor.version
+
+
+async def _was_over(parts: Parts, link: Link) -> bool:
+    """Whether the link had ended before its record was brought back; earlier versions told nobody, and the log knows."""
+    if _told(link, BROUGHT_BACK):
+        return True
+    return any(entry.what in ("end", "delete") for entry in await parts.store.journal(link.id))
 
 
 def _told(link: Link, reason: str) -> bool:

@@ -500,3 +500,30 @@ async def test_trying_all_again_that_was_given_up_makes_no_counterpart_that_nobo
     await rearm(pair.store, pair.clock, [still])
     await pair.sweep(everything=True)
     assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}, "by name it does"
+
+
+async def test_a_link_that_an_earlier_version_took_up_again_as_an_edit_after_a_deletion_is_for_a_person_to_renew():
+    pair, link = await both_deleted_and_the_left_one_brought_back(notes=True)
+    as_before = (Review(ReviewKind.GONE, "deleted_right_edited_left"),)
+    await pair.store.save(attrs.evolve(link, reviews=as_before))
+    await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [(review.kind, review.reason) for review in link.reviews] == [(ReviewKind.GONE, "brought_back")]
+    await rearm(pair.store, pair.clock, [link])
+    await pair.sweep(everything=True)
+    assert set(pair.right.records) == {"r2", "r3", "r4", "r5"}
+    assert (await pair.store.count()) == {"in_sync": 4}
+
+
+async def test_a_deletion_on_one_side_before_anything_was_agreed_on_is_no_record_that_was_brought_back():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 2)
+    pair.left.add(name="Q", born="q", x="left", y="left")
+    pair.right.add(name="Q", born="q", x="right", y="right")
+    await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    await pair.store.save(attrs.evolve(link, base={}))  # no field at all is agreed on
+    pair.right.remove("r3")
+    for _ in range(3):
+        await pair.sweep(everything=True)
+    (link,) = await pair.store.waiting()
+    assert [review.reason for review in link.reviews] == ["deleted_right_edited_left"]
