@@ -126,7 +126,7 @@ def _refused_already(link: Link, kept: Side, survivor: Snapshot) -> bool:
 
 
 async def _was_over(parts: Parts, link: Link) -> bool:
-    """Whether the link had ended before its record was brought back; earlier versions told nobody, and the log knows."""
+    """Whether the link had ended before its record was brought back; of earlier versions only the log tells that."""
     if _told(link, BROUGHT_BACK):
         return True
     return any(entry.what in ("end", "delete") for entry in await parts.store.journal(link.id))
