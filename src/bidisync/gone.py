@@ -138,13 +138,15 @@ def _told(link: Link, reason: str) -> bool:
 
 
 def _missing(parts: Parts, link: Link, side: Side) -> Missing:
-    before, run = link.missing, parts.run.id
+    before, run, now = link.missing, parts.run.id, parts.clock.now()
     named = parts.run.occasion is Occasion.NAMED  # hints come in dozens, and are no passes
     if before is None or before.side is not side:
-        return Missing(side, parts.clock.now(), run, passes=0 if named else 1)
+        return Missing(side, now, run, passes=0) if named else Missing(side, now, run, at=now)
     if before.run == run or named or before.passes >= PASSES:
         return before
-    return attrs.evolve(before, run=run, passes=before.passes + 1)
+    if before.passes and parts.run.began < before.at:  # it was under way when another one found that: no second look
+        return before
+    return attrs.evolve(before, run=run, passes=before.passes + 1, at=now)
 
 
 def _ripe(parts: Parts, link: Link) -> bool:

@@ -119,7 +119,7 @@ class Run:
 
     ``held`` gives for an act with its direction the reason why plans that contain it wait.
     With ``only`` nothing else is carried out than the plans of these digests, by link; their
-    key is ``key``.
+    key is ``key``. ``began`` is when the pass did, by the clock of its process.
     """
 
     id: str = ""
@@ -129,6 +129,7 @@ class Run:
     only: Mapping[str, str] | None = None
     key: bytes = attrs.field(default=b"", repr=False)
     links: int = 0  # how many there were when the pass began, without those that are over; 0: not counted
+    began: float = 0.0
 
     def counts(self, act: str, *, approved: bool = False) -> bool:
         """Whether an act of this run is remembered for the bounds of the next day.

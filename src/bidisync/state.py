@@ -173,12 +173,13 @@ _NO_ATTEMPTS = Attempts()
 
 @attrs.frozen
 class Missing:
-    """One side's record is not there: since when, and in how many passes it was found so."""
+    """One side's record is not there: since when, in how many passes it was found so, the last one ``at``."""
 
     side: Side
     since: float
     run: str
     passes: int = 1
+    at: float = 0.0
 
 
 DELETE_REFUSED = "delete_refused"

@@ -107,7 +107,7 @@ class Sweep:
         everything = everything or (side is None and await in_baseline(parts))
         began = parts.clock.monotonic()
         occasion = Occasion.FULL if everything else Occasion.POLL
-        run = Run(parts.chance.token()[:16], occasion)
+        run = Run(parts.chance.token()[:16], occasion, began=parts.clock.now())
         reason = "stopped"
         try:
             await self._pass(run, tally, everything, side, rounds, progress)

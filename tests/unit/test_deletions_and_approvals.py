@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import attrs
@@ -38,6 +39,21 @@ async def test_hints_prove_no_deletion_however_many_there_are():
     pair.clock.advance(90_000)
     await engine.sync(Ref(Side.RIGHT, "r1"))
     assert "l1" not in pair.left.records, "a day does"
+
+
+async def test_two_passes_at_the_same_moment_are_no_two_looks_at_a_deletion():
+    pair = await filled(deleting(OnDelete.PROPAGATE), 3)
+    pair.right.remove("r1")
+
+    def takes_its_time(call: Call) -> None:
+        if call.verb == "get":
+            pair.clock.advance(1.0)
+
+    pair.right.before = takes_its_time
+    await asyncio.gather(pair.sweep(everything=True), pair.sweep(everything=True))
+    assert "l1" in pair.left.records, "of two workers neither has seen it missing for any time"
+    await pair.sweep(everything=True)
+    assert "l1" not in pair.left.records
 
 
 async def test_after_another_mapping_not_even_a_hint_deletes_before_both_lists_were_read():
