@@ -8,7 +8,7 @@ from bidisync.errors import Rejected, Unmappable
 from bidisync.model import ABSENT, Fields, Review, ReviewKind, Seen, Side, Snapshot, Verb, Versions, Write
 from bidisync.parts import Parts
 from bidisync.schema import alike
-from bidisync.state import DELETE_REFUSED
+from bidisync.state import ALTERED, DELETE_REFUSED
 
 Looks = Mapping[Side, Snapshot]
 """Both records of a link as they were seen."""
@@ -30,7 +30,7 @@ def proven(parts: Parts, write: Write, before: Fields, now: Fields) -> tuple[tup
             stored.append(name)
             reviews.append(Review(ReviewKind.READ_ONLY, "ignored", field.group, {name: versions}))
         else:
-            reviews.append(Review(ReviewKind.BLOCKED, "altered", field.group, {name: versions}))
+            reviews.append(Review(ReviewKind.BLOCKED, ALTERED, field.group, {name: versions}))
     return tuple(stored), tuple(reviews)
 
 

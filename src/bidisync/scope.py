@@ -16,10 +16,10 @@ from contextlib import suppress
 import attrs
 
 from bidisync.errors import Contended
-from bidisync.model import ReviewKind, Side
+from bidisync.model import Review, ReviewKind, Side
 from bidisync.parts import Parts
 from bidisync.schema import Policy
-from bidisync.state import DELETE_REFUSED, Attempts, Link
+from bidisync.state import ALTERED, DELETE_REFUSED, Attempts, Link
 from bidisync.storage import SavesMany
 
 EVERYTHING = ""
@@ -69,9 +69,9 @@ async def begin_anew(parts: Parts) -> frozenset[str]:
             await _begin_baseline(parts)
         async for links in parts.store.links():
             await _all_begin_again(parts, links, changed - {POLICY}, concerned & fields)
-    if changed or added:
+    if stored and (changed or added):  # a state that knew no scope was used with this one, as far as anybody can tell
         for link in await parts.store.waiting():
-            await _try_again(parts, link)
+            await _try_again(parts, link, changed)
     await parts.store.set_mark(_SCOPE, mark)
     return concerned
 
@@ -88,10 +88,20 @@ def _remembered(before: Mapping[str, str], now: Mapping[str, str]) -> Mapping[st
     return dict(sorted({**left, **now}.items()))
 
 
-async def _try_again(parts: Parts, link: Link) -> None:
-    """What was blocked, contested, refused or given up under another configuration is decided anew."""
+async def _try_again(parts: Parts, link: Link, changed: frozenset[str]) -> None:
+    """What was blocked, contested, refused or given up under another configuration is decided anew.
+
+    Not what a side made of a value of ours, unless the field is another one now: what stands
+    there is no edit of a person, and would count as one.
+    """
     kinds = (ReviewKind.BLOCKED, ReviewKind.CONFLICT)
-    kept = tuple(review for review in link.reviews if review.kind not in kinds and review.reason != DELETE_REFUSED)
+
+    def stays(review: Review) -> bool:
+        if review.reason == ALTERED:
+            return not changed & review.fields.keys()
+        return review.kind not in kinds and review.reason != DELETE_REFUSED
+
+    kept = tuple(review for review in link.reviews if stays(review))
     if len(kept) < len(link.reviews) or link.attempts.dead:
         with suppress(Contended):  # whoever is at it uses the new configuration, or will
             await parts.store.save(attrs.evolve(link, reviews=kept, attempts=Attempts(), settled=False))

@@ -182,6 +182,8 @@ class Missing:
     at: float = 0.0
 
 
+ALTERED = "altered"
+"""The reason under which a person is told that a side made another value of what was sent to it."""
 DELETE_REFUSED = "delete_refused"
 """The reason under which a person is told that a system does not delete the survivor of a deletion."""
 BROUGHT_BACK = "brought_back"

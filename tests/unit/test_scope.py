@@ -10,7 +10,7 @@ from pairs import ERP, Pair
 from test_deletions_and_approvals import filled
 from test_guarded_passes import deleting, held
 
-from bidisync import Field, LinkState, Ref, Side, Sweep, ask, open_pair, prefer_left
+from bidisync import Field, LinkState, Ref, Side, Sweep, ask, open_pair, prefer_left, prefer_right
 from bidisync.model import Value
 from bidisync.scope import in_baseline
 from bidisync.stores.memory import MemoryStore
@@ -371,3 +371,38 @@ async def test_a_pair_that_is_opened_with_one_field_more_brings_it_along():
         async with open_pair(left, right, fields=names, match=["id"], state=state) as pair:
             await pair.sync()
     assert right.rows["1"]["u"] == "known"
+
+
+@attrs.define
+class Lowering(MemoryReplica):
+    """A replica that keeps small letters alone."""
+
+    async def update(self, seen, changes, *, notes=None):
+        small = {name: value.lower() if isinstance(value, str) else value for name, value in changes.items()}
+        return await MemoryReplica.update(self, seen, small, notes=notes)
+
+
+@pytest.mark.parametrize("before", [None, "ask"], ids=["a state of before scopes", "another strategy"])
+async def test_what_a_side_made_of_a_value_never_counts_as_an_edit_under_another_configuration(before):
+    store = MemoryStore()
+    left, right = MemoryReplica("l", names=("name", "x")), Lowering("r", names=("name", "x"))
+    for replica in (left, right):
+        replica.add(name="p", x="a")
+
+    async def passes(strategy):
+        async with open_pair(left, right, fields=["name", "x"], match=["name"], strategy=strategy, state=store) as pair:
+            await pair.sync()
+            return await pair.sync()
+
+    await passes(ask if before else prefer_right)
+    left.edit("l1", x="Müller")
+    await passes(ask if before else prefer_right)
+    assert right.values("r1")["x"] == "müller"
+    (link,) = await store.waiting()
+    assert [review.reason for review in link.reviews] == ["altered"]
+    if not before:
+        await store.set_mark("scope", None)
+    await passes(prefer_right)
+    assert left.values("l1")["x"] == "Müller", "nobody edited it on the right"
+    (link,) = await store.waiting()
+    assert [review.reason for review in link.reviews] == ["altered"]
