@@ -19,7 +19,7 @@ def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) 
     """What the record of that side should show of this link."""
     other = side.other
     if not parts.show_state:
-        return Notes(counterpart=link.on(other))
+        return Notes(counterpart=link.on(other), replaces=link.given_up)
     shadow = link.shadow(other)
     return Notes(
         counterpart=link.on(other),
@@ -28,6 +28,7 @@ def wanted_notes(parts: Parts, link: Link, side: Side, synced_at: float | None) 
         reason=reason_of(link),
         attempts=link.attempts.count,
         synced_at=synced_at,
+        replaces=link.given_up,
     )
 
 

@@ -253,8 +253,8 @@ class Link:
     * ``watch``: a create whose twin is still looked for.
     * ``recent``: what was written lately, by which a value that goes to and fro is noticed.
     * ``retention``: a hold under which nothing stored of it is erased.
-    * ``given_up``: the id of a counterpart that is gone, and that a person gave up for a new one. That its
-      record still names it in its notes counts for nothing, as long as nobody has that id.
+    * ``given_up``: the id of a counterpart that is gone, and that a person gave up for a new one. That the
+      other record still names it in its notes counts for nothing, as long as nobody has that id.
     * ``fence``: rises with every intent. ``revision``: rises with every save; 0: not stored yet.
     """
 
@@ -298,10 +298,11 @@ class Link:
         return self.left_shadow if side is Side.LEFT else self.right_shadow
 
     def with_id(self, side: Side, id: str | None) -> Link:
-        """The same link with that side's record, in place of whoever was given up."""
+        """The same link with that side's record; who was given up and is that one is so no more."""
+        given_up = None if id == self.given_up else self.given_up
         if side is Side.LEFT:
-            return attrs.evolve(self, left_id=id, given_up=None)
-        return attrs.evolve(self, right_id=id, given_up=None)
+            return attrs.evolve(self, left_id=id, given_up=given_up)
+        return attrs.evolve(self, right_id=id, given_up=given_up)
 
     def with_shadow(self, side: Side, shadow: Shadow | None) -> Link:
         """The same link after a look at that side."""

@@ -53,9 +53,9 @@ class Bookkeeping:
         return int(counterpart) if self.numbered else counterpart
 
     def to_attributes(self, notes: Notes, there: Notes | None) -> dict[str, object]:
-        """The attributes to write; the counterpart only where the record does not name it yet."""
+        """The attributes to write; the counterpart only where the record names none, or one that was given up."""
         attributes: dict[str, object] = {}
-        if notes.counterpart is not None and (there is None or there.counterpart is None):
+        if notes.counterpart is not None and (there is None or there.counterpart in (None, notes.replaces)):
             attributes[self.counterpart] = self.id_of(notes.counterpart)
         if notes.counterpart_version is not None:
             attributes[self.version] = notes.counterpart_version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bidisync_espo_advo.simulators.espocrm_fields import BETEILIGTE
 from command import configure, run
 from office import FAST, Office, opened
 
@@ -126,3 +127,23 @@ async def test_what_was_given_up_is_tried_again_when_told(tmp_path):
         assert (await run("sync", cwd=tmp_path)).status == 0
         assert office.pair(id)[1]["zusatz"] == "neu"
         assert (await run("retry", cwd=tmp_path)).status == 2
+
+
+async def test_a_record_that_is_restored_alone_gets_a_new_counterpart_and_its_number_once_told(tmp_path):
+    async with opened(crm_records=3) as office:
+        write_config(tmp_path, office)
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        parties = office.crm.store.records
+        betnr, id = min((record["betnr"], id) for id, record in parties.items())
+        office.crm.store.delete(id)
+        office.erp.store.delete(betnr)
+        assert (await run("sync", "--all", cwd=tmp_path)).status == 0
+        office.crm.store.restore(BETEILIGTE, id)
+        asked = await run("--json", "sync", "--all", cwd=tmp_path)
+        assert (asked.status, asked.json["reasons"]) == (1, {"brought_back": 1})
+        assert (await run("retry", f"left:{id}", cwd=tmp_path)).status == 0
+        made = await run("--json", "sync", cwd=tmp_path)
+        assert (made.status, made.json["created"]) == (0, {"left": 0, "right": 1})
+        new = office.crm.store.records[id]["betnr"]
+        assert new != betnr
+        assert office.erp.store.records[new]["name"] == office.crm.store.records[id]["lastName"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 import pytest
-from pairs import Pair
+from pairs import NAMES, Pair
 from test_deletions_and_approvals import filled
 from test_guarded_passes import DELETABLE, deleting, office
 
 from bidisync import LinkState, OnDelete, Ref, Side
 from bidisync.approval import rearm, revive
 from bidisync.errors import Transient
-from bidisync.model import Review, ReviewKind
+from bidisync.model import Notes, Review, ReviewKind, Snapshot, Value
 from bidisync.state import Link
 from bidisync.testing import Call
-from bidisync.testing.replica import Stored
+from bidisync.testing.replica import MemoryReplica, Stored
 
 
 async def test_records_that_come_back_as_they_were_are_kept_in_step_again():
@@ -120,7 +122,8 @@ async def test_where_people_deleted_both_a_record_that_comes_back_is_for_a_perso
 async def both_deleted_and_the_left_one_brought_back(notes: bool, **more: object) -> tuple[Pair, Link]:
     """Four people of whom ``l1`` waits as brought back; it names ``r1``, which is gone, where it keeps notes."""
     pair = deleting(OnDelete.PROPAGATE)
-    pair.left.capabilities = attrs.evolve(DELETABLE, keeps_notes=notes)
+    can = attrs.evolve(DELETABLE, keeps_notes=notes)
+    pair.left = KeepsItsNumber("l", capabilities=can, names=NAMES, now=pair.clock.now)
     pair.more.update(more)
     await filled(pair, 4)
     left = pair.left.records.pop("l1")
@@ -131,6 +134,18 @@ async def both_deleted_and_the_left_one_brought_back(notes: bool, **more: object
     (link,) = await pair.store.waiting()
     assert [review.reason for review in link.reviews] == ["brought_back"]
     return pair, link
+
+
+class KeepsItsNumber(MemoryReplica):
+    """Like EspoCRM: a counterpart is written only where the record names none, or one that it replaces."""
+
+    async def update(
+        self, seen: Snapshot, fields: Mapping[str, Value], *, notes: Notes | None = None
+    ) -> Snapshot | None:
+        there = None if seen.notes is None else seen.notes.counterpart
+        if notes is not None and there not in (None, notes.replaces):
+            notes = attrs.evolve(notes, counterpart=there)
+        return await super().update(seen, fields, notes=notes)
 
 
 @pytest.mark.parametrize("show_state", [True, False])

@@ -128,7 +128,9 @@ class Notes:
     """What a record shows of its own synchronisation, in systems that have fields for it.
 
     Informational, with one exception: ``counterpart`` is the other side's id, by which a
-    link can be found again. ``None`` in any field means that it is not written.
+    link can be found again. ``None`` in any field means that it is not written. ``replaces`` is
+    not shown: a record that still names that id, given up by a person, may be given another
+    counterpart also where what it names is otherwise left alone.
     """
 
     counterpart: str | None = None
@@ -137,6 +139,7 @@ class Notes:
     reason: str | None = None  # a code, never a value
     attempts: int | None = None
     synced_at: float | None = None
+    replaces: str | None = None
 
 
 @attrs.frozen
