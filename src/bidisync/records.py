@@ -208,7 +208,7 @@ class RecordReplica:
                     if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
                         store = type(self.records).__name__
                         raise Misconfigured(
-                            f"{store}.get finds no record by the text of an id that is {type(id).__name__}: ids come as text"
+                            f"{store}.get finds none by the text of an id of the type {type(id).__name__}: ids come as text"
                         )
         self._tried = True
 

@@ -256,7 +256,7 @@ class Numbered(Shelf):
 async def test_a_store_that_finds_nothing_by_the_text_of_an_id_is_refused_before_anything_seems_deleted():
     left, right = Numbered({"id": "1", "title": "x"}), Shelf()
     async with open_pair(left, right, fields=["title"]) as pair:
-        with pytest.raises(Misconfigured, match="Numbered.get finds no record by the text of an id that is int"):
+        with pytest.raises(Misconfigured, match="finds none by the text of an id of the type int"):
             await pair.sync()
     assert right.books == {}
 
