@@ -206,10 +206,8 @@ class RecordReplica:
             async with listed(_batches(await _answer(self.records.all()))) as batches:
                 async for batch in batches:
                     if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
-                        store = type(self.records).__name__
-                        raise Misconfigured(
-                            f"{store}.get finds none by the text of an id of the type {type(id).__name__}: ids come as text"
-                        )
+                        store, kind = type(self.records).__name__, type(id).__name__
+                        raise Misconfigured(f"{store}.get finds none by the text of an id of the type {kind}")
         self._tried = True
 
     def _page(self, asked: float, batch: Sequence[Record]) -> Page:
