@@ -144,7 +144,7 @@ def _missing(parts: Parts, link: Link, side: Side) -> Missing:
         return Missing(side, now, run, passes=0) if named else Missing(side, now, run, at=now)
     if before.run == run or named or before.passes >= PASSES:
         return before
-    if before.passes and parts.run.began < before.at:  # it was under way when another one found that: no second look
+    if before.passes and 0.0 < parts.run.began < before.at:  # under way when another one found that
         return before
     return attrs.evolve(before, run=run, passes=before.passes + 1, at=now)
 

@@ -119,7 +119,8 @@ class Run:
 
     ``held`` gives for an act with its direction the reason why plans that contain it wait.
     With ``only`` nothing else is carried out than the plans of these digests, by link; their
-    key is ``key``. ``began`` is when the pass did, by the clock of its process.
+    key is ``key``. ``began`` is when the pass did, by the clock of its
+    process; 0: not known.
     """
 
     id: str = ""
