@@ -22,7 +22,7 @@ from bidisync.errors import Rejected, Stale, Unmappable
 from bidisync.items import Items
 from bidisync.model import Capabilities, Conditional, Created, Notes, Page, Seen, Snapshot, Value
 from bidisync.operations import Abilities, Add, Alter, Child, Operation, left_over, operations
-from bidisync.pages import listed
+from bidisync.pages import aopened
 from bidisync.protocols import Clock, Replica
 from bidisync.spawn import side_by_side
 from bidisync.state import Intent
@@ -113,7 +113,7 @@ class WithChildren:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within; where they bring no children along, each record's are read."""
-        async with listed(self.replica.list(since)) as pages:
+        async with aopened(self.replica.list(since)) as pages:
             async for page in pages:
                 yield attrs.evolve(page, snapshots=await self._wholes(page.snapshots), tokens=None)
 

@@ -12,7 +12,7 @@ import attrs
 from bidisync.errors import Misconfigured, Unmappable
 from bidisync.identity import Identity
 from bidisync.model import Side, Snapshot
-from bidisync.pages import listed
+from bidisync.pages import aopened
 from bidisync.parts import Parts
 from bidisync.protocols import Replica
 from bidisync.sweep import CONTACT
@@ -60,7 +60,7 @@ class _Met:
 async def _meet(replica: Replica, identity: Identity, enough: Callable[[frozenset[str]], object]) -> _Met:
     """Read that side until it holds a stranger and its keys are enough: one page says so as a rule."""
     met = _Met()
-    async with listed(replica.list()) as pages:
+    async with aopened(replica.list()) as pages:
         async for page in pages:
             for row in page.snapshots:
                 if row.gone:

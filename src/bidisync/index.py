@@ -8,6 +8,7 @@ import attrs
 
 from bidisync.identity import COUNTERPART
 from bidisync.model import Fields, Ref, Side, Snapshot
+from bidisync.pages import aopened
 from bidisync.parts import Parts
 from bidisync.state import Known
 
@@ -72,8 +73,9 @@ class Index:
         if side in self._listed:
             return
         if await self.parts.store.get_mark(f"index:{side.value}") is None:
-            async for page in self.parts.replica(side).list():
-                await self.learn(side, page.snapshots)
+            async with aopened(self.parts.replica(side).list()) as pages:
+                async for page in pages:
+                    await self.learn(side, page.snapshots)
             await self.complete(side)
         self._listed.add(side)
 

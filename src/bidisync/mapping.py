@@ -26,7 +26,7 @@ from bidisync.model import (
     Snapshot,
     Value,
 )
-from bidisync.pages import Lazily, listed
+from bidisync.pages import Lazily, aopened
 from bidisync.protocols import Mapper, Replica
 from bidisync.state import Intent
 from bidisync.values import PLAIN, SEEN, Unread, read, value_of
@@ -279,7 +279,7 @@ class Mapped:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
-        async with listed(self.replica.list(since)) as pages:
+        async with aopened(self.replica.list(since)) as pages:
             async for page in pages:
                 yield attrs.evolve(page, snapshots=Lazily(self._shared, page.snapshots), tokens=page.known_by)
 

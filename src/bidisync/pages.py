@@ -53,7 +53,7 @@ def opened(items: Iterable[T]) -> Iterator[Iterator[T]]:
 
 
 @asynccontextmanager
-async def listed(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def aopened(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
     """The same of what comes asynchronously, such as the pages of a list."""
     rest = aiter(items)
     try:

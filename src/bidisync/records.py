@@ -18,7 +18,7 @@ import attrs
 from bidisync.clock import SystemClock
 from bidisync.errors import Misconfigured, Rejected
 from bidisync.model import ABSENT, Capabilities, Conditional, Created, Deletion, Notes, Page, Snapshot, Value
-from bidisync.pages import Lazily, listed, opened
+from bidisync.pages import Lazily, aopened, opened
 from bidisync.state import Intent
 from bidisync.values import SEEN, read
 
@@ -157,14 +157,14 @@ class RecordReplica:
         asked, records = self.now(), self.records
         if since is not None and isinstance(records, Feed):
             changes = await _answer(records.changed(since))
-            async with listed(_batches(changes.records)) as batches:
+            async with aopened(_batches(changes.records)) as batches:
                 async for batch in batches:
                     yield self._page(asked, batch)
             gone = tuple(self._gone(asked, str(id)) for id in changes.gone)
             yield Page(gone, str(changes.position))
             return
         position = str(await _answer(records.position())) if isinstance(records, Feed) else None
-        async with listed(_batches(await _answer(records.all()))) as batches:
+        async with aopened(_batches(await _answer(records.all()))) as batches:
             async for batch in batches:
                 page = self._page(asked, batch)
                 if not self._tried:
@@ -203,7 +203,7 @@ class RecordReplica:
     async def _try(self, id: object) -> None:
         """``Misconfigured`` where the store has nothing for the text of an id that it lists: all would seem deleted."""
         if not isinstance(id, str | None) and await _answer(self.records.get(str(id))) is None:
-            async with listed(_batches(await _answer(self.records.all()))) as batches:
+            async with aopened(_batches(await _answer(self.records.all()))) as batches:
                 async for batch in batches:
                     if any(record[self.id] == id for record in batch):  # nobody has deleted it meanwhile
                         store, kind = type(self.records).__name__, type(id).__name__
@@ -277,7 +277,7 @@ async def _batches(records: Listed) -> AsyncIterator[Sequence[Record]]:
                 yield batch
         return
     held: list[Record] = []
-    async with listed(records) as coming:
+    async with aopened(records) as coming:
         async for record in coming:
             held.append(record)
             if len(held) == PAGE:

@@ -16,7 +16,7 @@ import attrs
 from bidisync.errors import Duplicate, ParentNotLinked, Unmappable
 from bidisync.mapping import Codec
 from bidisync.model import ABSENT, Capabilities, Created, Notes, Page, Ref, Seen, Side, Snapshot, Value
-from bidisync.pages import listed
+from bidisync.pages import aopened
 from bidisync.protocols import Replica
 from bidisync.state import Intent, Link
 from bidisync.storage import StateStore
@@ -73,7 +73,7 @@ class Referring:
 
     async def list(self, since: str | None = None) -> AsyncIterator[Page]:
         """The pages of the replica within."""
-        async with listed(self.replica.list(since)) as pages:
+        async with aopened(self.replica.list(since)) as pages:
             async for page in pages:
                 yield attrs.evolve(page, snapshots=await self._shared(page.snapshots), tokens=None)
 

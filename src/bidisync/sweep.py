@@ -25,6 +25,7 @@ from bidisync.looking import nothing_new, unmoved
 from bidisync.meet import named_anew
 from bidisync.model import Page, Ref, Side, Snapshot
 from bidisync.outcome import Outcome, Tally
+from bidisync.pages import aopened
 from bidisync.parts import living
 from bidisync.roll import Roll
 from bidisync.scope import baseline_done, in_baseline
@@ -206,9 +207,10 @@ class Sweep:
         parts = self.engine.parts
         since = None if everything else await parts.store.get_mark(f"cursor:{listed.value}")
         cursor = since
-        async for page in parts.replica(listed).list(since):
-            await self._take(page, listed, work, tally, everything, only)
-            cursor = page.cursor or cursor
+        async with aopened(parts.replica(listed).list(since)) as pages:
+            async for page in pages:
+                await self._take(page, listed, work, tally, everything, only)
+                cursor = page.cursor or cursor
         await self._learn(work, listed)
         if since is None or not parts.replica(listed).capabilities.changed_since:
             await self.engine.index.complete(listed)

@@ -18,6 +18,7 @@ from bidisync import (
     RecordReplica,
     Side,
     Snapshot,
+    Unavailable,
     open_pair,
 )
 from bidisync import records as records_module
@@ -226,6 +227,24 @@ async def test_the_first_contact_leaves_no_list_open_behind_it(monkeypatch, kind
     async with open_pair(Once(*({"id": str(n), "title": "x"} for n in range(5))), Shelf(), fields=["title"]) as pair:
         assert (await pair.sync()).created.total() == 5
     assert most == 1
+
+
+class Full(MemoryStore):
+    """A state that can tell of nobody."""
+
+    async def resting(self, side, tokens):
+        raise Unavailable("the disk is full", system="state")
+
+
+@pytest.mark.parametrize("kind", [Open, OpenToo])
+async def test_a_pass_that_fails_while_it_reads_a_list_leaves_it_closed(monkeypatch, kind):
+    monkeypatch.setattr(records_module, "PAGE", 2)
+    store = kind(*({"id": str(n), "title": "x"} for n in range(5)))
+    async with open_pair(Shelf(), store, fields=["title"], state=Full()) as pair:
+        with pytest.raises(Unavailable) as kept:  # with its frames, as a log keeps it
+            await pair.sync()
+        assert kept.value.system == "state"
+        assert store.reading == 0
 
 
 async def test_a_cursor_that_a_store_uses_again_is_left_open():
