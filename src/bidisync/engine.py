@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import ChainMap
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import attrs
 
 from bidisync.apply import Again, apply, landed
 from bidisync.create import TWIN
-from bidisync.detectors import by_version, dated
+from bidisync.detectors import dated
 from bidisync.errors import (
     Contended,
     Merged,
@@ -56,6 +56,7 @@ from bidisync.parts import Parts, living
 from bidisync.plain import carry, means_of, plain_update
 from bidisync.proof import Looks
 from bidisync.protocols import Lease
+from bidisync.reading import read_many
 from bidisync.reconcile import explain, reconcile
 from bidisync.replay import Replayed, replay
 from bidisync.retry import counts
@@ -242,7 +243,7 @@ class Engine:
                     if hash(id) not in begun:
                         chosen.setdefault(id, ref)
                 begun.update(map(hash, chosen))
-                read = ChainMap(await self._read(chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
+                read = ChainMap(await read_many(self.parts, self.index, chosen.values(), links, rows), rows)  # type: ignore[arg-type]  # it is only read
                 known = {ref: link for ref, link in links.items() if len(link.refs) == len(Side) and not link.intent}
                 jobs = [_Job(ref, read, known.get(ref)) for ref in chosen.values()]
                 yield await self._plain(jobs, finish, slots)
@@ -284,27 +285,6 @@ class Engine:
                 del left[update.ref]
                 finish(self._told(outcome, began))
         return list(left.values())
-
-    async def _read(self, refs: Collection[Ref], links: Mapping[Ref, Link], rows: Rows) -> dict[Ref, Snapshot]:
-        """The hinted records in bulk; also their counterparts where a list brought them along, or many go together."""
-        wanted = [one for ref in refs for one in (links[ref].refs if ref in links and ref in rows else (ref,))]
-        found = await self._rows_of([ref for ref in wanted if ref not in rows], links)
-        if means_of(self.parts) is not None:
-            moved = [ref for ref in refs if ref in found and ref in links and not _as_it_was(links, ref, found[ref])]
-            others = dict.fromkeys(other for ref in moved for other in links[ref].refs)
-            found |= await self._rows_of([ref for ref in others if ref not in rows and ref not in found], links)
-        return found
-
-    async def _rows_of(self, refs: Sequence[Ref], links: Mapping[Ref, Link]) -> dict[Ref, Snapshot]:
-        """Those of the records that are there, read in bulk, and known to the index; one alone is looked at later."""
-        found: dict[Ref, Snapshot] = {}
-        for side in Side:
-            ids = [ref.id for ref in refs if ref.side is side]
-            if len(ids) > 1:
-                many = await self.parts.replica(side).get_many(ids)
-                found.update({Ref(side, id): snapshot for id, snapshot in many.items()})
-                await self.index.learn(side, [s for id, s in many.items() if not _as_it_was(links, Ref(side, id), s)])
-        return found
 
     async def explain(self, ref: Ref | str) -> Explanation:
         """Every field of a record as it is now, with its row and result, and the decisions taken before.
@@ -601,12 +581,6 @@ def _restored(link: Link) -> Link:
     """The link of a record that somebody brought back: what both sides agreed on is over."""
     back = Review(ReviewKind.GONE, BROUGHT_BACK)
     return attrs.evolve(link, tombstone=None, missing=None, base={}, reviews=(back,), settled=False)
-
-
-def _as_it_was(links: Mapping[Ref, Link], ref: Ref, snapshot: Snapshot) -> bool:
-    """Whether a record has the version that it had when it was looked at last, and so is known by what it is."""
-    shadow = links[ref].shadow(ref.side) if ref in links else None
-    return shadow is not None and by_version(shadow, snapshot) is not None
 
 
 def _reviewed(link: Link, field: str) -> bool:
